@@ -1,0 +1,19 @@
+"""The Celery app; `celery -A config` finds it here."""
+
+import os
+
+from stack.celeryconf import configuration
+from stack.env import environment, get
+from stack.task import App
+from stack.worker import install_steps
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = App("config")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+# The safe defaults of this process's role. A CELERY_ setting wins over them, and `manage.py check` objects
+# to one that would lose tasks.
+env = environment()
+app.add_defaults(configuration(get("SERVICE_ROLE", env), env))
+install_steps(app)
+app.autodiscover_tasks()

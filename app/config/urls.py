@@ -1,0 +1,16 @@
+"""Every address the web role answers."""
+
+from django.urls import path
+from stack import views
+from stack.api import api
+
+# A team that deletes the demo deletes this line with it.
+api.add_router("/datasets", "demo.api.router")
+
+urlpatterns = [
+    path("", views.page),
+    path("livez", views.livez),
+    path("readyz", views.readyz),
+    path("version", views.version),
+    path("api/", api.urls),
+]

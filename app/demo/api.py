@@ -1,0 +1,32 @@
+"""Uploads of the demo."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import File, Router, Schema
+from ninja.errors import HttpError
+from ninja.files import UploadedFile
+from stack.api import Problem
+from stack.middleware import MAX_UPLOAD
+
+from demo import store
+
+router = Router(tags=["datasets"])
+
+
+class DatasetInfo(Schema):
+    id: str
+    name: str
+    rows: int
+
+
+@router.post("", response={201: DatasetInfo, 413: Problem, 415: Problem, 422: Problem, 503: Problem})
+def upload(request: HttpRequest, file: File[UploadedFile]) -> Any:
+    """Upload a CSV with a header line, 5 MiB at most; `summarize` takes the id."""
+    if (file.size or 0) > MAX_UPLOAD:
+        raise HttpError(413, "A CSV may hold at most 5 MiB.")
+    try:
+        dataset = store.add(file.name or "", file.read())
+    except ValueError as error:
+        raise HttpError(422, f"file: {error}.") from None
+    return 201, {"id": str(dataset.id), "name": dataset.name, "rows": dataset.rows}

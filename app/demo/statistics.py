@@ -1,0 +1,68 @@
+"""Statistics of a table, column by column, over any number of rows in constant memory per column."""
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+CHUNK = 100  # rows between two reports of progress
+DISTINCT = 1000  # values of a text column that are counted one by one; more are only counted as rows
+
+
+class Column:
+    """Running statistics: numbers by Welford's method (Technometrics 4, 1962), text by its commonest values."""
+
+    def __init__(self) -> None:
+        self.count = self.empty = 0
+        self.mean = self.squares = 0.0
+        self.least, self.most = math.inf, -math.inf
+        self.numeric = True
+        self.values: Counter[str] = Counter()
+
+    def add(self, text: str) -> None:
+        """Take one cell in."""
+        if not text.strip():
+            self.empty += 1
+            return
+        self.count += 1
+        if text in self.values or len(self.values) < DISTINCT:
+            self.values[text] += 1
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            self.numeric = False
+        if self.numeric:
+            delta = number - self.mean
+            self.mean += delta / self.count
+            self.squares += delta * (number - self.mean)
+            self.least, self.most = min(self.least, number), max(self.most, number)
+
+    def result(self) -> dict[str, Any]:
+        """JSON-ready: count, empty, and min, max, mean, stdev (sample) or the commonest values."""
+        counted: dict[str, Any] = {"count": self.count, "empty": self.empty}
+        if not self.count or not self.numeric or not math.isfinite(self.squares):
+            return counted | {"distinct": len(self.values), "top": self.values.most_common(5)}
+        deviation = math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else 0.0
+        rounded = {"min": self.least, "max": self.most, "mean": round(self.mean, 4), "stdev": round(deviation, 4)}
+        return counted | rounded
+
+
+def summary(rows: list[dict[str, str]], progress: Callable[[int, int], None]) -> dict[str, Any]:
+    """Statistics of every column of `rows`.
+
+    Args:
+        rows: one dict a row, all with the same keys.
+        progress: called with (rows done, rows in all) after each chunk.
+
+    Returns:
+        {"rows": n, "columns": {name: {...}}}.
+    """
+    columns = {name: Column() for name in (rows[0] if rows else ())}
+    for start in range(0, len(rows), CHUNK):
+        for row in rows[start : start + CHUNK]:
+            for name, column in columns.items():
+                column.add(row[name] or "")
+        progress(min(start + CHUNK, len(rows)), len(rows))
+    return {"rows": len(rows), "columns": {name: column.result() for name, column in columns.items()}}

@@ -1,0 +1,58 @@
+"""Run a role or check its health. Every runtime passes the role's word and an environment, nothing else.
+
+    python app/service.py run web|worker|beat|flower|migrate|wait
+    python app/service.py check web|worker|beat|flower [--ready]
+"""
+
+import os
+import sys
+
+from stack.env import APP_DIR, environment
+
+USAGE = __doc__
+
+
+def run(role, env):
+    """Become the process of `role`; returns an exit code only where it could not start, and on Windows."""
+    from stack.roles import ROLES, argv, problems
+
+    if role not in ROLES:
+        return fail(f"unknown role {role!r}: it must be one of {', '.join(ROLES)}.")
+    env["SERVICE_ROLE"] = role
+    if found := problems(role, env):
+        return fail("\nservice: ".join(found))
+    # Celery and gunicorn are started as modules, so the project must be importable from anywhere.
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [APP_DIR, env.get("PYTHONPATH")]))
+    command = argv(role, env)
+    os.chdir(APP_DIR)
+    if sys.platform == "win32":
+        # exec on Windows starts a second process and ends this one, and the console would not wait for it.
+        import subprocess
+
+        return subprocess.call(command, env=env)
+    os.execvpe(command[0], command, env)
+
+
+def fail(reason):
+    print(f"service: {reason}", file=sys.stderr)
+    return 1
+
+
+def main(arguments):
+    match arguments:
+        case ["run", role]:
+            return run(role, environment())
+        case ["check", role] | ["check", role, "--ready"]:
+            from stack.checks import check
+
+            reason = check(role, environment() | {"SERVICE_ROLE": role}, ready=len(arguments) == 3)
+            return fail(f"{role}: {reason}") if reason else 0
+        case ["-h" | "--help" | "help"]:
+            print(USAGE)
+            return 0
+    print(USAGE, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

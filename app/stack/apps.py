@@ -1,0 +1,44 @@
+"""The system checks: what cannot work stops every role at start."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+
+class StackConfig(AppConfig):
+    name = "stack"
+
+    def ready(self) -> None:
+        register(environment_fits)
+
+
+def verify() -> None:
+    """Stop this process when a setting would lose tasks; every role calls it before it serves.
+
+    Raises:
+        ImproperlyConfigured: with each error's text, which names the setting and the fix.
+    """
+    if errors := [str(message.msg) for message in environment_fits(None) if message.is_serious()]:
+        raise ImproperlyConfigured("\n".join(errors))
+
+
+def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Every contradiction between variables and CELERY_ settings, each with its fix."""
+    from celery import current_app
+    from django.conf import settings
+
+    from stack.celeryconf import check_configuration
+    from stack.env import get
+    from stack.roles import contradictions, versions
+
+    env, role = settings.ENV, settings.ROLE
+    found: list[CheckMessage] = [
+        Error(text, id="stack.E001")
+        for text in contradictions(env) + check_configuration(current_app.conf, role, env) + versions()
+    ]
+    host = get("WEB_BIND", env)[0]
+    if host not in ("127.0.0.1", "::1", "localhost") and not get("API_TOKEN", env):
+        found.append(Warning(f"WEB_BIND listens on {host} and the API is open: set API_TOKEN_FILE.", id="stack.W001"))
+    return found

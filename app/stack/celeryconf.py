@@ -1,0 +1,131 @@
+"""Celery's configuration by role: one for all is wrong either way.
+
+The web must fail within two seconds when Redis does; the worker must wait for Redis as long as it takes.
+Everything that concerns the transport is in this file.
+"""
+
+from typing import Any
+from urllib.parse import quote
+
+from stack.env import get, redis_url
+from stack.roles import max_delay
+
+
+def broker_url(role: str, env: dict[str, str]) -> str:
+    """Redis's address with the role's user and password, as kombu and redis-py read it."""
+    scheme, user, host, port, database = redis_url(role, env)
+    host = f"[{host}]" if ":" in host else host
+    tls = "?ssl_cert_reqs=required" if scheme == "rediss" else ""
+    password = quote(get("REDIS_PASSWORD", env), safe="")
+    return f"{scheme}://{quote(user, safe='')}:{password}@{host}:{port}/{database}{tls}"
+
+
+def configuration(role: str, env: dict[str, str]) -> dict[str, Any]:
+    """Celery settings of `role` (lower-case names), on top of the CELERY_ ones in settings.py."""
+    url = broker_url(role, env)
+    visible = get("VISIBILITY_TIMEOUT", env)
+    broker: dict[str, Any] = {
+        "visibility_timeout": visible,
+        # What a dead worker held is looked for every 5 s; the default sweep takes 100 s.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        "socket_keepalive": True,
+        # The lists of a queue's priorities are default, default:3, default:6 and default:9.
+        "sep": ":",
+    }
+    common: dict[str, Any] = {
+        "broker_url": url,
+        "result_backend": f"stack.backend:RedisBackend+{url}",
+        "visibility_timeout": visible,
+        "result_expires": get("RESULT_EXPIRES", env),
+        "task_time_limit": get("TASK_TIME_LIMIT", env),
+        "task_soft_time_limit": max(1, get("TASK_TIME_LIMIT", env) - 30),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        # A Redis that refuses writes for a while (full, failing over) would otherwise end the worker.
+        "broker_channel_error_retry": True,
+        # True loses tasks where broker and results share a Redis; tasks in flight are acknowledged later.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+    }
+    return common | (_worker(env, broker) if role == "worker" else _caller(role, env, broker))
+
+
+def _worker(env: dict[str, str], broker: dict[str, Any]) -> dict[str, Any]:
+    return {
+        # Without these four a connection that a firewall cut is never noticed; with only some, a task is lost.
+        "broker_transport_options": broker
+        | {"socket_timeout": 5, "socket_connect_timeout": 3, "health_check_interval": 5, "retry_on_timeout": True},
+        # A task that succeeded during an outage must not be stored as failed.
+        "result_backend_always_retry": True,
+        "result_backend_max_retries": 1000,
+        "result_backend_max_sleep_between_retries_ms": 2000,
+        "result_backend_transport_options": {"visibility_timeout": get("VISIBILITY_TIMEOUT", env)},
+        "redis_socket_timeout": 5,
+        "redis_socket_connect_timeout": 3,
+        "redis_backend_health_check_interval": 10,
+        "redis_retry_on_timeout": True,
+        "redis_socket_keepalive": True,
+        "worker_concurrency": 1 if get("WORKER_POOL", env) == "solo" else get("WORKER_CONCURRENCY", env),
+        # A task waits in Redis until a slot is free, so that queue lengths tell the truth.
+        "worker_disable_prefetch": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_deduplicate_successful_tasks": True,
+    }
+
+
+def _caller(role: str, env: dict[str, str], broker: dict[str, Any]) -> dict[str, Any]:
+    """The web, beat and Flower ask Redis and give up soon; beat may take a little longer than a page."""
+    seconds = 1 if role == "web" else 3
+    once = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+    return {
+        "broker_transport_options": broker
+        | {"socket_timeout": seconds, "socket_connect_timeout": seconds, "health_check_interval": 10},
+        "broker_connection_timeout": seconds,
+        "broker_pool_limit": get("WEB_THREADS", env),
+        "broker_pool_acquire_timeout": 1,
+        "task_publish_retry_policy": once,
+        "redis_socket_timeout": seconds,
+        "redis_socket_connect_timeout": seconds,
+        "result_backend_always_retry": False,
+        "result_backend_transport_options": {
+            "visibility_timeout": get("VISIBILITY_TIMEOUT", env),
+            "retry_policy": once | {"timeout": seconds},
+        },
+        "beat_scheduler": "stack.scheduler:Scheduler",
+        # The lock outlives five loops; a standby takes over within lock + loop seconds.
+        "beat_max_loop_interval": 2,
+        "redbeat_lock_timeout": 10,
+        "redbeat_redis_url": broker_url(role, env),
+        "redbeat_redis_options": {"socket_timeout": 3, "socket_connect_timeout": 3, "socket_keepalive": True},
+    }
+
+
+def check_configuration(conf: Any, role: str, env: dict[str, str]) -> list[str]:
+    """What a project's own CELERY_ settings break, one sentence each (the reasons are in the comments above)."""
+    found = []
+    visible = conf.broker_transport_options.get("visibility_timeout", 3600)
+    if max_delay(env) < 0 or visible < (conf.task_time_limit or visible) + get("STOP_GRACE", env):
+        found.append(
+            f"The visibility timeout ({visible} s) must exceed CELERY_TASK_TIME_LIMIT ({conf.task_time_limit}) + STOP_GRACE: "
+            "raise VISIBILITY_TIMEOUT."
+        )
+    if conf.worker_eta_task_limit:
+        found.append("CELERY_WORKER_ETA_TASK_LIMIT makes a worker run one task at a time: remove it.")
+    if conf.worker_cancel_long_running_tasks_on_connection_loss:
+        found.append("CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS loses tasks here: remove it.")
+    for name in ("accept_content", "result_accept_content"):
+        if set(conf[name] or ["json"]) - {"json", "application/json"}:
+            found.append(f"CELERY_{name.upper()} lets anyone who can write to Redis run code: make it ['json'].")
+    if role == "web" and conf.result_backend_always_retry:
+        found.append("CELERY_RESULT_BACKEND_ALWAYS_RETRY makes web requests hang while Redis is down: remove it.")
+    if conf.worker_enable_soft_shutdown_on_idle:
+        found.append("CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE makes an idle worker stop slowly: remove it.")
+    if conf.worker_soft_shutdown_timeout:
+        found.append(
+            "CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT sleeps its full time and works with prefork only: remove it, "
+            "STOP_GRACE bounds the stop for every pool."
+        )
+    for name, wanted in (("task_acks_late", True), ("task_reject_on_worker_lost", True)):
+        if conf[name] is not wanted:
+            found.append(f"CELERY_{name.upper()} must be {wanted}: otherwise a killed worker loses its tasks.")
+    return found

@@ -1,0 +1,42 @@
+"""This process's connections to Redis, for what is not a message or a result."""
+
+import threading
+from typing import Any
+
+import redis
+from celery import current_app
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+
+_lock = threading.Lock()
+_clients: dict[bool, redis.Redis] = {}
+
+
+def client(patient: bool = False) -> Any:
+    """A redis-py client with this role's address and time limits, shared by the process's threads.
+
+    Args:
+        patient: wait for Redis as long as an outage lasts. Right inside a task, where giving up would turn
+            an outage into a failed task; wrong in a request, where it would turn it into a hang.
+
+    Raises:
+        redis.exceptions.RedisError: by the client's calls, when Redis is down, hung or full.
+    """
+    with _lock:
+        if patient not in _clients:
+            conf = current_app.conf
+            if patient:
+                retry = Retry(ExponentialBackoff(cap=2, base=0.1), 1000, (redis.ConnectionError, redis.TimeoutError))
+            else:
+                # A connection that Redis closed is worth a second try at once; one that hangs has had its time.
+                retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
+            _clients[patient] = redis.Redis.from_url(
+                conf.broker_url,
+                decode_responses=True,
+                socket_timeout=conf.redis_socket_timeout,
+                socket_connect_timeout=conf.redis_socket_connect_timeout,
+                socket_keepalive=True,
+                health_check_interval=10,
+                retry=retry,
+            )
+        return _clients[patient]

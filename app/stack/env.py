@@ -1,0 +1,227 @@
+"""The environment: every variable the product reads, declared once with its type, default and meaning.
+
+The role table and the health checks import this module before Django exists and many times a minute,
+so it needs nothing but `os` and `sys`: no `re`, no `pathlib`, no `typing`.
+"""
+
+import os
+import sys
+
+APP_DIR = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROJECT_DIR = os.path.dirname(APP_DIR)
+
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+class BadValue(Exception):
+    """A variable holds a value that cannot work; the text names it and says what it accepts."""
+
+
+class Var:
+    """One variable: its kind of value, its default, and the line that documents it.
+
+    Args:
+        name: the variable's name.
+        default: the text used where the variable is unset or empty; None makes it required.
+        doc: one sentence for `.env.example` and the README.
+        kind: "str", "int", "bool", "list" (comma separated), "bind" (host:port) or "secret".
+        choices: the accepted words, where only some are.
+        low, high: the accepted range of an "int", inclusive.
+    """
+
+    __slots__ = ("choices", "default", "doc", "high", "kind", "low", "name")
+
+    def __init__(self, name, default, doc, kind="str", choices=(), low=None, high=None):
+        self.name, self.default, self.doc, self.kind = name, default, doc, kind
+        self.choices, self.low, self.high = choices, low, high
+
+
+_POOL = "eventlet" if sys.platform == "win32" else "prefork"
+
+VARS = {
+    var.name: var
+    for var in (
+        # Secrets. Each is read from the file named by NAME_FILE, or from NAME itself.
+        Var("SECRET_KEY", None, "Django's signing key.", "secret"),
+        Var("REDIS_PASSWORD", None, "This role's password for Redis.", "secret"),
+        Var("FLOWER_PASSWORD", None, "The password of Flower's page and API; the user is `flower`.", "secret"),
+        Var("API_TOKEN", "", "Bearer token for every /api/ call; empty leaves the API open, on loopback.", "secret"),
+        # Where things are.
+        Var(
+            "REDIS_URL",
+            "",
+            "Where Redis is, without the password: redis:// or rediss:// (TLS, verified). "
+            "The user is the role's name unless the URL names one, as in redis://default@host:6379/0. "
+            "Empty means the Redis that `make up` starts.",
+        ),
+        Var("REDIS_PORT", "6390", "The port of the Redis that `make up` starts.", "int", low=1, high=65535),
+        Var(
+            "TASK_TRANSPORT", "stock", "How tasks travel over Redis: `stock` is kombu's own transport.", choices=("stock",)
+        ),
+        Var("DATABASE_URL", "", "Django's database, as postgres://… or sqlite://…; empty is SQLite in RUN_DIR."),
+        Var("EMAIL_URL", "consolemail://", "Django's mail server, as smtp+tls://…; the default prints to the log."),
+        # Django.
+        Var("DEBUG", "false", "Django's debug mode: never in production.", "bool"),
+        Var("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names the web role answers to.", "list"),
+        Var("CSRF_TRUSTED_ORIGINS", "", "Further origins whose pages may call the API, as https://host.", "list"),
+        Var("TIME_ZONE", "UTC", "The zone of crontab schedules and of times on the page."),
+        # gunicorn and Flower.
+        Var("WEB_BIND", "127.0.0.1:8000", "Address of the web role.", "bind"),
+        Var("WEB_WORKERS", "2", "gunicorn processes.", "int", low=1, high=64),
+        Var("WEB_THREADS", "8", "Threads of each; at most half of them hold a `wait`.", "int", low=2, high=256),
+        Var("FLOWER_BIND", "127.0.0.1:5555", "Address of Flower.", "bind"),
+        # The worker.
+        Var("WORKER_QUEUES", "default", "Queues this worker takes tasks from.", "list"),
+        Var(
+            "WORKER_POOL",
+            _POOL,
+            "Celery's pool; eventlet is the default on Windows, where prefork cannot work.",
+            choices=("prefork", "threads", "solo", "eventlet", "gevent"),
+        ),
+        Var("WORKER_CONCURRENCY", "2", "Tasks that one worker runs at a time.", "int", low=1, high=1000),
+        # Time limits, in seconds. `manage.py check` says how they must fit together.
+        Var("TASK_TIME_LIMIT", "600", "A task that runs longer is killed.", "int", low=1, high=604800),
+        Var("VISIBILITY_TIMEOUT", "3600", "What a dead worker held comes back after this.", "int", low=60, high=2592000),
+        Var("STOP_GRACE", "60", "Bounds every stop; tasks get this minus 15 to finish.", "int", low=20, high=86400),
+        Var("RESULT_EXPIRES", "86400", "How long a result and the record of its task are kept.", "int", low=60, high=31536000),
+        Var("QUEUE_LIMIT", "100000", "Waiting tasks beyond which the API answers 429.", "int", low=1, high=100000000),
+        # Logs and the run folder.
+        Var("LOG_LEVEL", "INFO", "Least severity that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+        Var("LOG_FORMAT", "json", "One JSON object a line, or text for people.", choices=("json", "console")),
+        Var("RUN_DIR", os.path.join(PROJECT_DIR, "run"), "Writable folder: heartbeats, SQLite."),
+        Var("INSTANCE", "", "Name of this process where several of a role share a RUN_DIR; empty is the role's name."),
+        Var("SERVICE_ROLE", "web", "The role; `service.py run` sets it, so that it need not be set by hand."),
+        Var("GIT_COMMIT", "", "The commit that /version reports."),
+    )
+}
+
+
+def environment(path=os.path.join(PROJECT_DIR, ".env"), base=None):
+    """The process's environment over the `.env` beside the project, which it wins against.
+
+    Args:
+        path: the env file: KEY=value lines, no quotes, no `export`; `#` starts a comment line.
+        base: mapping to use in place of `os.environ`.
+
+    Returns:
+        dict of str to str. A missing file counts as empty.
+    """
+    values = {}
+    try:
+        with open(path, encoding="utf-8") as lines:
+            for line in lines:
+                key, separator, value = line.strip().partition("=")
+                if separator and not key.startswith("#"):
+                    values[key.strip()] = value.strip()
+    except FileNotFoundError:
+        pass
+    values.update(os.environ if base is None else base)
+    return values
+
+
+def get(name, env):
+    """The typed value of variable `name` in the mapping `env`.
+
+    Returns:
+        str, int, bool, list of str, or (host, port) for a "bind".
+
+    Raises:
+        BadValue: the value is not one that the variable accepts, or a required one is missing.
+    """
+    var = VARS[name]
+    if var.kind == "secret":
+        return _secret(var, env)
+    text = env.get(name, "") or var.default
+    if var.choices and text not in var.choices:
+        raise BadValue(f"{name}={text!r}: it must be one of {', '.join(var.choices)}.")
+    if var.kind == "int":
+        return _int(var, text)
+    if var.kind == "bool":
+        if text.lower() not in _TRUE + _FALSE:
+            raise BadValue(f"{name}={text!r}: it must be true or false.")
+        return text.lower() in _TRUE
+    if var.kind == "list":
+        return [item.strip() for item in text.split(",") if item.strip()]
+    if var.kind == "bind":
+        return _bind(var, text)
+    return text
+
+
+def _int(var, text):
+    try:
+        number = int(text)
+    except ValueError:
+        number = None
+    if number is None or not var.low <= number <= var.high:
+        raise BadValue(f"{var.name}={text!r}: it must be a whole number from {var.low} to {var.high}.")
+    return number
+
+
+def _bind(var, text):
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise BadValue(f"{var.name}={text!r}: it must be host:port, as {var.default}.")
+    return host.strip("[]"), int(port)
+
+
+def _secret(var, env):
+    path = env.get(var.name + "_FILE", "")
+    if not path and not env.get(var.name):
+        # The secrets that `make up` made, so that manage.py and the checks find them without being told.
+        role = get("SERVICE_ROLE", env)
+        service = "web" if role in ("migrate", "wait") else role
+        made = os.path.join(get("RUN_DIR", env), "secrets", service, var.name.lower())
+        path = made if os.path.exists(made) else ""
+    if path:
+        try:
+            with open(path, encoding="utf-8") as file:
+                value = file.read().strip()
+        except OSError as error:
+            raise BadValue(f"{var.name}_FILE={path!r} cannot be read: {error.strerror}.") from None
+        if not value:
+            raise BadValue(f"{var.name}_FILE={path!r} is empty.")
+        return value
+    value = env.get(var.name, "") or var.default
+    if value is None:
+        raise BadValue(f"{var.name} is not set: give {var.name}_FILE, the path of a file that holds it.")
+    return value
+
+
+def redis_url(role, env):
+    """Redis's address without its password: (scheme, user, host, port, database number).
+
+    Raises:
+        BadValue: REDIS_URL is not `redis[s]://[user@]host[:port][/number]`, or holds a password.
+    """
+    text = env.get("REDIS_URL", "") or f"redis://127.0.0.1:{get('REDIS_PORT', env)}/0"
+    accepted = "it must be redis://host:6379/0 or rediss://host:6379/0, with an optional user@ before the host."
+    scheme, separator, rest = text.partition("://")
+    address, _, database = rest.partition("/")
+    user, at, hostport = address.rpartition("@")
+    if ":" in user:
+        raise BadValue("REDIS_URL holds a password: take it out and put it into REDIS_PASSWORD_FILE.")
+    if hostport.startswith("["):
+        host, _, port = hostport[1:].partition("]")
+        port = port.lstrip(":")
+    else:
+        host, _, port = hostport.partition(":")
+    if scheme not in ("redis", "rediss") or not separator or not host or (at and not user):
+        raise BadValue(f"REDIS_URL={text!r}: {accepted}")
+    if not (port or "6379").isdigit() or not (database or "0").isdigit():
+        raise BadValue(f"REDIS_URL={text!r}: {accepted}")
+    return scheme, user or role, host, int(port or 6379), int(database or 0)
+
+
+def heartbeat_path(role, env):
+    """The file in which a role's process leaves its sign of life."""
+    return os.path.join(get("RUN_DIR", env), (get("INSTANCE", env) or role) + ".heartbeat")
+
+
+def loop_limit(role, env):
+    """Seconds without a turn of the main loop after which a worker or beat counts as hung.
+
+    The solo pool runs tasks in the loop itself, so its limit starts where the longest task ends.
+    """
+    if role == "worker" and get("WORKER_POOL", env) == "solo":
+        return get("TASK_TIME_LIMIT", env) + 60
+    return 60

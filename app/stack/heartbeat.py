@@ -1,0 +1,102 @@
+"""The sign of life of worker and beat: one small file, written by the main loop itself.
+
+Its age says whether the loop turns, its text whether the process can work (`ready`, `standby`, `stopping`,
+or what is missing). A thread watches the same loop: no turn for too long ends the process, so that the
+runtime's restart policy is the one recovery from a hang.
+"""
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """Writes the file at most once a second and watches that it goes on being written.
+
+    Args:
+        path: the file; its folder is made.
+        limit: seconds without a turn after which the process counts as hung.
+        on_hang: called before the process ends with exit code 1; it must return soon.
+    """
+
+    def __init__(self, path: str, limit: int, on_hang: Callable[[], None] = lambda: None):
+        self.path, self.limit, self.on_hang = path, limit, on_hang
+        self.state = "starting"
+        self._turned = self._written = 0.0
+        self._stopping = threading.Event()
+
+    def start(self) -> None:
+        """Write the first sign of life and start the watching thread."""
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self._turned = time.monotonic()
+        self._write(self.state)
+        threading.Thread(target=self._watch, name="loop-watchdog", daemon=True).start()
+
+    def turn(self, state: str) -> None:
+        """Note one turn of the loop, and what it can do now."""
+        self._turned = time.monotonic()
+        if self._turned - self._written >= 1 or state != self.state:
+            self._write(state)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stopping` was called."""
+        return self._stopping.is_set()
+
+    def stopping(self) -> None:
+        """From here on the loop may stand still: a stop has its own limit, STOP_GRACE."""
+        self._stopping.set()
+        self._write("stopping")
+
+    def remove(self) -> None:
+        """The process ends in order: a check must not find a fresh file."""
+        try:
+            os.unlink(self.path)
+        except OSError:
+            pass
+
+    def _write(self, state: str) -> None:
+        self.state, self._written = state, time.monotonic()
+        try:
+            with open(self.path + ".new", "w", encoding="utf-8") as file:
+                file.write(state)
+            os.replace(self.path + ".new", self.path)
+        except OSError as error:
+            # A full disk must not end a worker; the probe will say what the file no longer does.
+            logger.warning("cannot write the heartbeat %s: %s", self.path, error)
+
+    def _watch(self) -> None:
+        previous = time.monotonic()
+        while not self._stopping.wait(1):
+            now = time.monotonic()
+            if now - previous > 5:
+                # The whole process stood still (a frozen container, a suspended laptop), not its loop.
+                self._turned = now
+            previous = now
+            if (silent := now - self._turned) > self.limit:
+                logger.critical(
+                    "the main loop has not turned for %.0f s: ending this process so that it is restarted", silent
+                )
+                self.on_hang()
+                os._exit(1)
+
+
+_current: Heartbeat | None = None
+
+
+def install(heartbeat: Heartbeat) -> Heartbeat:
+    """Make `heartbeat` the one of this process and start it."""
+    global _current
+    _current = heartbeat
+    heartbeat.start()
+    return heartbeat
+
+
+def waiting() -> None:
+    """A turn of the loop from inside a wait, where the main thread has nothing else to say."""
+    if _current and threading.current_thread() is threading.main_thread():
+        _current.turn(_current.state)

@@ -1,0 +1,19 @@
+"""Put the periodic tasks of the settings back as the file has them."""
+
+from typing import Any
+
+from celery import current_app
+from django.core.management.base import BaseCommand
+from redbeat.schedulers import ensure_conf
+
+from stack.scheduler import Scheduler, install_entries
+
+
+class Command(BaseCommand):
+    help = "Undo run-time changes to the schedules of the settings; other schedules stay."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        ensure_conf(current_app)
+        scheduler = Scheduler(current_app._get_current_object())
+        install_entries(current_app, scheduler.from_settings, reset=True)
+        self.stdout.write(f"restored: {', '.join(scheduler.from_settings)}")

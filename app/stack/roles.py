@@ -1,0 +1,121 @@
+"""The role table: what each role's word means as a command. Standard library only, and no Django."""
+
+import sys
+
+from stack.env import BadValue, get, redis_url
+
+ROLES = ("web", "worker", "beat", "flower", "migrate", "wait")
+_PYTHON = sys.executable
+
+
+def argv(role, env):
+    """The command that becomes the process of `role`.
+
+    Args:
+        role: a word of ROLES.
+        env: mapping of environment variables.
+
+    Returns:
+        list of str: the program and its arguments; no secret is among them.
+
+    Raises:
+        BadValue: unknown role, or a value in `env` that cannot work.
+    """
+    level = get("LOG_LEVEL", env)
+    if role == "web":
+        return [_PYTHON, "-m", "gunicorn", "config.wsgi:application"]
+    if role == "worker":
+        # The pool is an argument because Celery patches for green pools by looking at its command line.
+        # Without mingle: it waits a second for other workers' revokes, which here are in Redis.
+        return [
+            *(_PYTHON, "-m", "celery", "-q", "-A", "config", "worker", "-n", f"{get('INSTANCE', env) or role}@%h"),
+            *("-P", get("WORKER_POOL", env), "-Q", ",".join(get("WORKER_QUEUES", env)), "-l", level, "--without-mingle"),
+        ]
+    if role == "beat":
+        return [_PYTHON, "-m", "celery", "-q", "-A", "config", "beat", "--pidfile=", "-l", level]
+    if role == "flower":
+        # The app without Django: Flower reads events and needs none of the project's code (240 MiB less).
+        return [_PYTHON, "-m", "celery", "-q", "-A", "stack.flower", "flower"]
+    if role in ("migrate", "wait"):
+        arguments = ["migrate", "--noinput"] if role == "migrate" else ["wait_for_migrations"]
+        return [_PYTHON, "manage.py", *arguments]
+    raise BadValue(f"unknown role {role!r}: it must be one of {', '.join(ROLES)}.")
+
+
+def needs(role):
+    """The variables that must hold usable values before `role` starts."""
+    common = ["LOG_LEVEL", "LOG_FORMAT", "RUN_DIR", "REDIS_PORT", "REDIS_PASSWORD", "TASK_TRANSPORT"]
+    if role == "flower":
+        return [*common, "FLOWER_BIND", "FLOWER_PASSWORD"]
+    django = ["SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "TIME_ZONE", "RESULT_EXPIRES"]
+    times = ["TASK_TIME_LIMIT", "VISIBILITY_TIMEOUT", "STOP_GRACE"]
+    web = ["API_TOKEN", "WEB_BIND", "WEB_WORKERS", "WEB_THREADS", "QUEUE_LIMIT"]
+    worker = ["WORKER_QUEUES", "WORKER_POOL", "WORKER_CONCURRENCY"]
+    return common + django + times + {"web": web, "worker": worker}.get(role, [])
+
+
+def problems(role, env):
+    """Every reason why `role` cannot start with `env`, one sentence each, naming the variable and the fix."""
+    found = []
+    for name in needs(role):
+        try:
+            get(name, env)
+        except BadValue as error:
+            found.append(str(error))
+    try:
+        redis_url(role, env)
+    except BadValue as error:
+        found.append(str(error))
+    return found or contradictions(env)
+
+
+def contradictions(env):
+    """Values that are each fine and cannot work together, one sentence each."""
+    limit, grace = get("TASK_TIME_LIMIT", env), get("STOP_GRACE", env)
+    visible, pool = get("VISIBILITY_TIMEOUT", env), get("WORKER_POOL", env)
+    found = []
+    if visible < limit + grace + 60:
+        found.append(
+            f"VISIBILITY_TIMEOUT={visible} is too short: a task that still runs would be given to a second worker. "
+            f"Make it at least TASK_TIME_LIMIT + STOP_GRACE + 60 = {limit + grace + 60}."
+        )
+    if get("RESULT_EXPIRES", env) < visible:
+        found.append(
+            f"RESULT_EXPIRES={get('RESULT_EXPIRES', env)} is shorter than VISIBILITY_TIMEOUT={visible}: "
+            "the record of a task could be gone before the task comes back. Make it at least as long."
+        )
+    if pool == "prefork" and sys.platform == "win32":
+        found.append(
+            "WORKER_POOL=prefork cannot work on Windows (tasks fail with `not enough values to unpack "
+            "(expected 3, got 0)`). Make it eventlet, threads or solo."
+        )
+    if pool == "solo" and get("WORKER_CONCURRENCY", env) > 1 and env.get("WORKER_CONCURRENCY"):
+        found.append("WORKER_POOL=solo runs one task at a time. Make WORKER_CONCURRENCY 1 or leave it unset.")
+    return found
+
+
+def max_delay(env):
+    """The longest countdown in seconds that the API accepts.
+
+    A delayed task waits unacknowledged in a worker, so delay, run and stop must all fit the visibility timeout.
+    """
+    return get("VISIBILITY_TIMEOUT", env) - get("TASK_TIME_LIMIT", env) - get("STOP_GRACE", env)
+
+
+def versions():
+    """What is wrong with the versions of Celery's Redis client, one sentence each.
+
+    A client that does not fit fails later and obscurely ('str' object has no attribute 'items').
+    """
+    from importlib.metadata import version
+
+    found = []
+    for package, least, below in (("redis", (6, 4), (9,)), ("celery", (5, 7), (5, 8)), ("kombu", (5, 7), (5, 8))):
+        installed = tuple(int(part) for part in version(package).split(".")[:2])
+        if not least <= installed < below:
+            found.append(
+                f"{package} {version(package)} does not fit: it must be at least {'.'.join(map(str, least))} and "
+                f"below {'.'.join(map(str, below))}. Install the locked versions: pip install --require-hashes "
+                "-r requirements/base.txt"
+            )
+    return found

@@ -1,0 +1,57 @@
+"""The arguments of a task as a pydantic model, made from the function's own signature and annotations."""
+
+import inspect
+from functools import cache
+from typing import Annotated, Any, get_type_hints
+
+from celery import Task, current_app
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+# Numbers that JSON, JavaScript and every result backend carry without loss.
+Number = (
+    Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
+    | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+)
+
+
+def api_tasks() -> dict[str, Task]:
+    """The tasks that the HTTP API may run, by name: those declared with `api=True`."""
+    current_app.loader.import_default_modules()
+    return {name: task for name, task in sorted(current_app.tasks.items()) if getattr(task, "api", False)}
+
+
+@cache
+def arguments_model(task: Task) -> type[BaseModel]:
+    """The model of a task's keyword arguments; unknown ones are refused."""
+    hints = get_type_hints(task.run, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(task.run).parameters.items():
+        default = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[name] = (hints.get(name, Any), default)
+    return create_model(task.name, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+def bind(task: Task, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The call's arguments by name, as they were sent, once they are known to fit.
+
+    Raises:
+        ValueError: with the argument and the reason.
+    """
+    model = arguments_model(task)
+    names = list(model.model_fields)
+    if len(args) > len(names):
+        raise ValueError(f"{task.name} takes at most {len(names)} arguments ({', '.join(names)}), not {len(args)}.")
+    given = dict(zip(names, args, strict=False))
+    if twice := sorted(given.keys() & kwargs.keys()):
+        raise ValueError(f"{twice[0]}: given twice, in args and in kwargs.")
+    given |= kwargs
+    try:
+        model.model_validate(given)
+    except ValidationError as error:
+        raise ValueError("; ".join(describe(item) for item in error.errors(include_url=False))) from None
+    return given
+
+
+def describe(item: Any) -> str:
+    """One of pydantic's errors as "argument: reason"."""
+    return f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"

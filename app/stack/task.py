@@ -1,0 +1,60 @@
+"""The application and the base class of every task: what is accepted is recorded, what is revoked never starts."""
+
+from typing import Any
+
+from celery import Celery
+from celery.contrib.django.task import DjangoTask
+from celery.exceptions import Ignore
+from kombu.utils.uuid import uuid
+
+from stack import records
+
+
+class App(Celery):
+    """Celery's application whose every send is recorded first, whoever sends: a view, a task, a canvas, beat."""
+
+    task_cls = "stack.task:Task"
+
+    def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        task_id = options["task_id"] = options.get("task_id") or uuid()
+        retries = options.get("retries") or 0
+        records.accept(task_id, name, retries, patient=self.current_worker_task is not None)
+        try:
+            return super().send_task(name, args, kwargs, **options)
+        except Exception:
+            if not retries:
+                _forget_quietly(task_id)
+            raise
+
+
+def _forget_quietly(task_id: str) -> None:
+    try:
+        records.forget(task_id)
+    except Exception:  # Redis is what failed; the record expires by itself and the caller knows of the failure
+        return
+
+
+class Task(DjangoTask):
+    """Base of every task of the project.
+
+    Acknowledged when done, run again when its worker dies (three times at most), and never started once revoked.
+    """
+
+    abstract = True
+    acks_late = True
+    reject_on_worker_lost = True
+    retry_on_worker_lost = True
+    max_retries = 3
+    default_retry_delay = 5
+    #: Set `api=True` on a task to let the HTTP API run it.
+    api = False
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        super().before_start(task_id, args, kwargs)
+        if records.claim(task_id, self.name, records.STARTED, patient=True) == records.REVOKED:
+            self.backend.mark_as_revoked(task_id, "revoked", request=self.request)
+            raise Ignore()
+
+    def progress(self, current: int, total: int) -> None:
+        """Show how far this run is: state PROGRESS with {"current", "total"}."""
+        self.update_state(state="PROGRESS", meta={"current": current, "total": total})

@@ -1,0 +1,112 @@
+"""The worker's sign of life, and a stop that finishes or hands back every task.
+
+Celery's `maybe_shutdown` is called on each turn of the consumer's loop and every second while it reconnects,
+in every pool. Of all places tried it alone is fresh in an outage and stale in a hang, so the heartbeat
+hangs there. It is a private name: Celery is pinned, and a unit test fails when it moves.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import celery.worker.consumer.consumer as consumer_module
+from celery import Celery, bootsteps, signals
+from celery.worker import state as worker_state
+
+from stack.apps import verify
+from stack.env import environment, get, heartbeat_path, loop_limit
+from stack.heartbeat import Heartbeat, install
+
+logger = logging.getLogger(__name__)
+HAND_BACK = 15  # seconds before STOP_GRACE ends that are kept for handing back what still runs
+
+
+class Life(bootsteps.StartStopStep):
+    """Starts the heartbeat with the worker and the countdown with its stop."""
+
+    def __init__(self, worker: Any, **_: Any):
+        verify()
+        env = environment()
+        self.worker = worker
+        self.soft_timeout = get("STOP_GRACE", env) - HAND_BACK
+        self.heartbeat = Heartbeat(
+            heartbeat_path("worker", env), loop_limit("worker", env), lambda: hand_back(self.worker)
+        )
+        worker_state.maybe_shutdown = consumer_module.maybe_shutdown = self._watched(worker_state.maybe_shutdown)
+        signals.worker_shutting_down.connect(self._stopping, weak=False)
+        signals.worker_shutdown.connect(lambda **_: self.heartbeat.remove(), weak=False)
+
+    def start(self, worker: Any) -> None:
+        install(self.heartbeat)
+
+    def _watched(self, maybe_shutdown: Any) -> Any:
+        def turn() -> Any:
+            if not self.heartbeat.is_stopping:
+                self.heartbeat.turn(why_not_ready(self.worker) or "ready")
+            return maybe_shutdown()
+
+        return turn
+
+    def _stopping(self, **_: Any) -> None:
+        if self.heartbeat.is_stopping:
+            return
+        self.heartbeat.stopping()
+        threading.Thread(target=self._bound, name="stop-bound", daemon=True).start()
+
+    def _bound(self) -> None:
+        time.sleep(self.soft_timeout)
+        logger.warning("tasks still run after %s s: handing them back", self.soft_timeout)
+        hand_back(self.worker)
+        os._exit(0)
+
+
+def why_not_ready(worker: Any) -> str | None:
+    """What keeps this worker from taking tasks, or None: it is connected and consumes from a queue."""
+    consumer = getattr(worker, "consumer", None)
+    if consumer is None or consumer.blueprint.state != bootsteps.RUN or not consumer.connection:
+        return "not connected to Redis"
+    if not consumer.connection.connected:
+        return "not connected to Redis"
+    tasks = consumer.task_consumer
+    if not tasks or not tasks.queues:
+        return "connected, but consuming from no queue"
+    return None
+
+
+def hand_back(worker: Any) -> None:
+    """Put every task that this worker holds back into its queue, then end its pool's processes.
+
+    The children are frozen first: one that finished or died now would be acknowledged or retried by the
+    main thread at the same time. kombu's restore is a transaction over the `unacked` hash, so of the two
+    only one can win. Where Redis does not answer, the tasks come back after VISIBILITY_TIMEOUT.
+    """
+    processes = getattr(getattr(worker.pool, "_pool", None), "_pool", ())  # prefork's; other pools have none
+    children = [process.pid for process in processes if hasattr(process, "pid")]
+    for pid in children:
+        _kill(pid, signal.SIGSTOP)
+    held = [request for request in list(worker_state.requests.values()) if not request.acknowledged]
+    try:
+        with worker.app.connection_for_write() as connection:
+            channel = connection.default_channel
+            for request in held:
+                channel.qos.restore_by_tag(request.message.delivery_tag)
+                logger.warning("handed back %s[%s]", request.name, request.id)
+    except Exception as error:  # whatever happens here, the process ends and Redis still holds the tasks
+        logger.error("could not hand back %d tasks, they return after VISIBILITY_TIMEOUT: %s", len(held), error)
+    for pid in children:
+        _kill(pid, signal.SIGKILL)
+
+
+def _kill(pid: int, signum: int) -> None:
+    try:
+        os.kill(pid, signum)
+    except OSError:
+        pass
+
+
+def install_steps(app: Celery) -> None:
+    """Give every worker of `app` its heartbeat and its bounded stop."""
+    app.steps["worker"].add(Life)

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Make .venv from the locked requirements, with a Redis in it where the machine has none.
+# Usage: deploy/venv.sh [python]    (default: python3)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+python=${1:-python3}
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  echo "Python 3.11 or newer is needed and '$python' is none. Install it (sudo apt install python3 python3-venv," \
+    "or brew install python), or name yours: make up PYTHON=/path/to/python3.13" >&2
+  exit 1
+fi
+if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+  echo "Python's venv module is missing: sudo apt install python3-venv" >&2
+  exit 1
+fi
+
+redis=()
+if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null; then
+  if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])'; then
+    echo "Redis is missing: sudo apt install redis-server (Debian, Ubuntu) or brew install redis (macOS)" >&2
+    exit 1
+  fi
+  redis=(-r requirements/redis.txt)
+fi
+
+if [ ! -x .venv/bin/python ]; then
+  echo "making .venv ..."
+  "$python" -m venv .venv
+fi
+echo "installing the locked requirements into .venv (half a minute the first time) ..."
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+  -r requirements/base.txt -r requirements/vm.txt "${redis[@]}"
+.venv/bin/python deploy/redis.py --find >/dev/null
+touch .venv/.installed

@@ -1,0 +1,39 @@
+"""What the end-to-end tests may do to a running stack; each runtime is one class with these names."""
+
+from typing import Protocol
+
+
+class Target(Protocol):
+    """A stack that runs. `role` is a word of the role table, or `redis`."""
+
+    base_url: str  # of the web role, without a slash at the end
+    flower_url: str
+    flower_password: str
+    api_token: str  # empty where the API is open
+
+    def up(self) -> None:
+        """Start every role and return when each is ready."""
+
+    def down(self) -> None:
+        """Stop every role; queued tasks are kept."""
+
+    def stop(self, role: str) -> None:
+        """Stop one role in order and return when it has stopped."""
+
+    def start(self, role: str) -> None:
+        """Start one role again and return when it is ready."""
+
+    def restart(self, role: str) -> None:
+        """Restart one role in order and return when it is ready."""
+
+    def signal(self, role: str, name: str) -> None:
+        """Send a signal (KILL, STOP, CONT, TERM) to the role's main process."""
+
+    def scale(self, role: str, count: int) -> None:
+        """Run `count` processes of a role and return when all are ready."""
+
+    def check(self, role: str, ready: bool = False) -> str | None:
+        """The role's own health check: None, or its reason."""
+
+    def logs(self, role: str | None = None) -> str:
+        """The log of one role, or of all: dumped when a test fails."""
