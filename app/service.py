@@ -1,7 +1,7 @@
 """Run a role or check its health. Every runtime passes the role's word and an environment, nothing else.
 
-    python app/service.py run web|worker|beat|flower|migrate|wait
-    python app/service.py check web|worker|beat|flower [--ready]
+python app/service.py run web|worker|beat|flower|migrate|wait
+python app/service.py check web|worker|beat|flower [--ready]
 """
 
 import os

@@ -1,7 +1,7 @@
 """Become the Redis of `make up`: ours alone, on loopback, with a password for each role and its data in run/.
 
-    python deploy/redis.py            start it (supervisord does)
-    python deploy/redis.py --find     print the program that would be started, or the line that installs one
+python deploy/redis.py            start it (supervisord does)
+python deploy/redis.py --find     print the program that would be started, or the line that installs one
 """
 
 import importlib.util

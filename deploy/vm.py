@@ -1,8 +1,8 @@
 """The verbs of the supervisord runtime; the Makefile calls them.
 
-    python deploy/vm.py up                start every role, prove one task, print the addresses
-    python deploy/vm.py down              stop every role within the stop grace, Redis last
-    python deploy/vm.py scale worker 3    run three workers
+python deploy/vm.py up                start every role, prove one task, print the addresses
+python deploy/vm.py down              stop every role within the stop grace, Redis last
+python deploy/vm.py scale worker 3    run three workers
 """
 
 import configparser
@@ -70,7 +70,7 @@ def up(env: dict[str, str]) -> None:
 
 def preflight(env: dict[str, str]) -> None:
     """Everything that would make the start fail, found before anything is started."""
-    secretless = env | {name: "unset" for name in ("SECRET_KEY", "REDIS_PASSWORD", "FLOWER_PASSWORD")}
+    secretless = env | dict.fromkeys(("SECRET_KEY", "REDIS_PASSWORD", "FLOWER_PASSWORD"), "unset")
     if found := list(dict.fromkeys(text for role in ROLES for text in problems(role, secretless))):
         raise Stop("\n".join(found))
     if len(os.fsencode(SOCKET)) > 100:
@@ -96,7 +96,9 @@ def stop_waits() -> dict[str, int]:
 def who_listens(port: int) -> str | None:
     """What holds a TCP port, as well as it can be told, or None when it is free."""
     try:
-        listening = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port]
+        listening = [
+            c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port
+        ]
     except psutil.AccessDenied:  # macOS tells only root
         import socket
 
@@ -135,7 +137,9 @@ def wait_ready(env: dict[str, str], seconds: float = 60) -> None:
             if reason is None:
                 del waiting[name]
         if waiting and time.monotonic() > end:
-            raise Stop("\n".join(f"{name} is not ready: {why}; see run/log/{name}.log" for name, why in waiting.items()))
+            raise Stop(
+                "\n".join(f"{name} is not ready: {why}; see run/log/{name}.log" for name, why in waiting.items())
+            )
         time.sleep(0.1)
 
 

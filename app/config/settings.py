@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import environ
+
 from stack import logs
 from stack.env import environment, get
 
@@ -54,7 +55,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # stack.middleware has the limit 
 DATABASES = {"default": environ.Env.db_url_config(ENV.get("DATABASE_URL") or f"sqlite:///{RUN_DIR / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers of several processes wait for each other instead of failing with "database is locked".
-    DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"}
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL",
+    }
 
 vars().update(environ.Env.email_url_config(ENV.get("EMAIL_URL") or "consolemail://"))
 

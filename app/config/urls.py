@@ -1,6 +1,7 @@
 """Every address the web role answers."""
 
 from django.urls import path
+
 from stack import views
 from stack.api import api
 

@@ -6,10 +6,10 @@ from django.http import HttpRequest
 from ninja import File, Router, Schema
 from ninja.errors import HttpError
 from ninja.files import UploadedFile
-from stack.api import Problem
-from stack.middleware import MAX_UPLOAD
 
 from demo import store
+from stack.api import Problem
+from stack.middleware import MAX_UPLOAD
 
 router = Router(tags=["datasets"])
 

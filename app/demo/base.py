@@ -3,6 +3,7 @@
 from typing import Any
 
 import structlog
+
 from stack import counters
 from stack.task import Task
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from celery.schedules import crontab
+
 from stack.schedules import last_business_day
 
 SCHEDULES = {

@@ -1,5 +1,6 @@
 """The demo's tasks: thin functions over plain JSON."""
 
+import math
 import time
 from typing import Annotated, Any
 
@@ -7,15 +8,22 @@ import structlog
 from celery import shared_task
 from django.core import mail
 from pydantic import Field
-from stack.schemas import Number
 
 from demo.base import HookedTask
 from demo.statistics import summary
 from demo.store import read_rows
+from stack.schemas import Number
 
 logger = structlog.get_logger(__name__)
 demo_task: dict[str, Any] = {"base": HookedTask, "api": True}
 Line = Annotated[str, Field(max_length=200, pattern=r"^[^\r\n]*$")]
+
+
+def _finite(number: Number) -> Number:
+    # JSON has no infinity, and a result that cannot be read is worse than a failed task.
+    if not math.isfinite(number):
+        raise OverflowError("the result is too large for a number")
+    return number
 
 
 @shared_task(name="add", **demo_task)
@@ -24,7 +32,7 @@ def add(x: Number, y: Number) -> Number:
 
     Pure, so running it twice is safe.
     """
-    return x + y
+    return _finite(x + y)
 
 
 @shared_task(name="mul", **demo_task)
@@ -33,7 +41,7 @@ def mul(x: Number, y: Number) -> Number:
 
     Pure, so running it twice is safe.
     """
-    return x * y
+    return _finite(x * y)
 
 
 @shared_task(name="xsum", **demo_task)
@@ -42,7 +50,7 @@ def xsum(numbers: Annotated[list[Number], Field(max_length=100_000)]) -> Number:
 
     Pure, so running it twice is safe.
     """
-    return sum(numbers)
+    return _finite(sum(numbers))
 
 
 @shared_task(name="sleep", **demo_task)

@@ -56,7 +56,7 @@ def _invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
     return error(422, "invalid", "; ".join(describe(item) for item in problem.errors))
 
 
-def outage(request: HttpRequest, problem: Exception) -> HttpResponse:
+def outage(request: HttpRequest, problem: Exception | type[Exception]) -> HttpResponse:
     """503 for a backend that is down, hung or full."""
     what = "The database" if isinstance(problem, DatabaseError) else "Redis"
     return error(503, "backend_down", f"{what} does not answer; nothing was done. Try again in 5 s.", 5)
@@ -83,7 +83,7 @@ class TaskInfo(Schema):
 
 class TaskCall(Schema):
     args: list[Any] = Field(default=[], max_length=100)
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, Any] = Field(default={})
     countdown: Annotated[float, Field(ge=0, le=MAX_DELAY)] | None = None
     eta: datetime.datetime | None = None
     expires: Annotated[float, Field(gt=0, le=31536000)] | None = None
@@ -159,7 +159,12 @@ def submit(
     if not seen:
         _refuse_when_full(job)
         job.apply_async(
-            kwargs=kwargs, task_id=task_id, countdown=call.countdown, eta=eta, expires=call.expires, priority=call.priority
+            kwargs=kwargs,
+            task_id=task_id,
+            countdown=call.countdown,
+            eta=eta,
+            expires=call.expires,
+            priority=call.priority,
         )
     url = f"/api/tasks/{task_id}"
     response["Location"] = url
@@ -198,7 +203,9 @@ def _refuse_when_full(job: Any) -> None:
     for step in (0, 3, 6, 9):
         pipe.llen(f"{queue}:{step}" if step else queue)
     if (waiting := sum(pipe.execute())) >= QUEUE_LIMIT:
-        raise HttpError(429, f"{waiting} tasks wait in queue {queue!r} (QUEUE_LIMIT is {QUEUE_LIMIT}). Try again in 5 s.")
+        raise HttpError(
+            429, f"{waiting} tasks wait in queue {queue!r} (QUEUE_LIMIT is {QUEUE_LIMIT}). Try again in 5 s."
+        )
 
 
 @router.get("/{task}", response={200: TaskState, 404: Problem, 422: Problem, 503: Problem})

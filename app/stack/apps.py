@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, register
+from django.core.checks import Warning as DjangoWarning
 from django.core.exceptions import ImproperlyConfigured
 
 
@@ -40,5 +41,7 @@ def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
     ]
     host = get("WEB_BIND", env)[0]
     if host not in ("127.0.0.1", "::1", "localhost") and not get("API_TOKEN", env):
-        found.append(Warning(f"WEB_BIND listens on {host} and the API is open: set API_TOKEN_FILE.", id="stack.W001"))
+        found.append(
+            DjangoWarning(f"WEB_BIND listens on {host} and the API is open: set API_TOKEN_FILE.", id="stack.W001")
+        )
     return found

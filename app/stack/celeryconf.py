@@ -53,8 +53,10 @@ def configuration(role: str, env: dict[str, str]) -> dict[str, Any]:
 def _worker(env: dict[str, str], broker: dict[str, Any]) -> dict[str, Any]:
     return {
         # Without these four a connection that a firewall cut is never noticed; with only some, a task is lost.
+        # With a Redis that hangs, several of these waits follow each other in the main loop: with 5 s each it
+        # stood still for 46 s, close to the 60 after which it would count as hung.
         "broker_transport_options": broker
-        | {"socket_timeout": 5, "socket_connect_timeout": 3, "health_check_interval": 5, "retry_on_timeout": True},
+        | {"socket_timeout": 3, "socket_connect_timeout": 2, "health_check_interval": 5, "retry_on_timeout": True},
         # A task that succeeded during an outage must not be stored as failed.
         "result_backend_always_retry": True,
         "result_backend_max_retries": 1000,
@@ -106,8 +108,8 @@ def check_configuration(conf: Any, role: str, env: dict[str, str]) -> list[str]:
     visible = conf.broker_transport_options.get("visibility_timeout", 3600)
     if max_delay(env) < 0 or visible < (conf.task_time_limit or visible) + get("STOP_GRACE", env):
         found.append(
-            f"The visibility timeout ({visible} s) must exceed CELERY_TASK_TIME_LIMIT ({conf.task_time_limit}) + STOP_GRACE: "
-            "raise VISIBILITY_TIMEOUT."
+            f"The visibility timeout ({visible} s) must exceed CELERY_TASK_TIME_LIMIT ({conf.task_time_limit}) "
+            "+ STOP_GRACE: raise VISIBILITY_TIMEOUT."
         )
     if conf.worker_eta_task_limit:
         found.append("CELERY_WORKER_ETA_TASK_LIMIT makes a worker run one task at a time: remove it.")

@@ -56,7 +56,10 @@ VARS = {
         ),
         Var("REDIS_PORT", "6390", "The port of the Redis that `make up` starts.", "int", low=1, high=65535),
         Var(
-            "TASK_TRANSPORT", "stock", "How tasks travel over Redis: `stock` is kombu's own transport.", choices=("stock",)
+            "TASK_TRANSPORT",
+            "stock",
+            "How tasks travel over Redis: `stock` is kombu's own transport.",
+            choices=("stock",),
         ),
         Var("DATABASE_URL", "", "Django's database, as postgres://… or sqlite://…; empty is SQLite in RUN_DIR."),
         Var("EMAIL_URL", "consolemail://", "Django's mail server, as smtp+tls://…; the default prints to the log."),
@@ -81,9 +84,18 @@ VARS = {
         Var("WORKER_CONCURRENCY", "2", "Tasks that one worker runs at a time.", "int", low=1, high=1000),
         # Time limits, in seconds. `manage.py check` says how they must fit together.
         Var("TASK_TIME_LIMIT", "600", "A task that runs longer is killed.", "int", low=1, high=604800),
-        Var("VISIBILITY_TIMEOUT", "3600", "What a dead worker held comes back after this.", "int", low=60, high=2592000),
+        Var(
+            "VISIBILITY_TIMEOUT", "3600", "What a dead worker held comes back after this.", "int", low=60, high=2592000
+        ),
         Var("STOP_GRACE", "60", "Bounds every stop; tasks get this minus 15 to finish.", "int", low=20, high=86400),
-        Var("RESULT_EXPIRES", "86400", "How long a result and the record of its task are kept.", "int", low=60, high=31536000),
+        Var(
+            "RESULT_EXPIRES",
+            "86400",
+            "How long a result and the record of its task are kept.",
+            "int",
+            low=60,
+            high=31536000,
+        ),
         Var("QUEUE_LIMIT", "100000", "Waiting tasks beyond which the API answers 429.", "int", low=1, high=100000000),
         # Logs and the run folder.
         Var("LOG_LEVEL", "INFO", "Least severity that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
@@ -96,7 +108,10 @@ VARS = {
 }
 
 
-def environment(path=os.path.join(PROJECT_DIR, ".env"), base=None):
+ENV_FILE = os.path.join(PROJECT_DIR, ".env")
+
+
+def environment(path=ENV_FILE, base=None):
     """The process's environment over the `.env` beside the project, which it wins against.
 
     Args:
@@ -225,3 +240,25 @@ def loop_limit(role, env):
     if role == "worker" and get("WORKER_POOL", env) == "solo":
         return get("TASK_TIME_LIMIT", env) + 60
     return 60
+
+
+def example():
+    """The text of `.env.example`: every variable with its meaning, its accepted values and its default."""
+    lines = [
+        "# Every variable the product reads, with its default. Copy the lines you change to `.env`:",
+        "# KEY=value, no quotes, no export, no comment behind a value. The process's environment wins over the file.",
+        "# Each NAME_FILE is the path of a file that holds the secret; without it `make up` makes a random one.",
+        "# Made from app/stack/env.py by `make env-example`.",
+    ]
+    for var in VARS.values():
+        accepted = f" One of: {', '.join(var.choices)}." if var.choices else ""
+        if var.kind == "int":
+            accepted = f" From {var.low} to {var.high}."
+        default = {"RUN_DIR": "", "WORKER_POOL": "prefork"}.get(var.name, var.default or "")
+        name = var.name + "_FILE" if var.kind == "secret" else var.name
+        lines += ["", f"# {var.doc}{accepted}", f"#{name}={default}"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example())

@@ -85,18 +85,17 @@ class Heartbeat:
                 os._exit(1)
 
 
-_current: Heartbeat | None = None
+_installed: list[Heartbeat] = []
 
 
 def install(heartbeat: Heartbeat) -> Heartbeat:
     """Make `heartbeat` the one of this process and start it."""
-    global _current
-    _current = heartbeat
+    _installed[:] = [heartbeat]
     heartbeat.start()
     return heartbeat
 
 
 def waiting() -> None:
     """A turn of the loop from inside a wait, where the main thread has nothing else to say."""
-    if _current and threading.current_thread() is threading.main_thread():
-        _current.turn(_current.state)
+    if _installed and threading.current_thread() is threading.main_thread():
+        _installed[0].turn(_installed[0].state)

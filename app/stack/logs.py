@@ -4,6 +4,7 @@ django-structlog binds `request_id` to every line of an HTTP request and carries
 request started, where `task_id` and `task` join it.
 """
 
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -61,7 +62,7 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
     }
 
 
-def _drop_probes(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _drop_probes(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     if str(event.get("request", "")).startswith(QUIET_PATHS):
         raise structlog.DropEvent
     return event

@@ -26,10 +26,13 @@ def argv(role, env):
         return [_PYTHON, "-m", "gunicorn", "config.wsgi:application"]
     if role == "worker":
         # The pool is an argument because Celery patches for green pools by looking at its command line.
-        # Without mingle: it waits a second for other workers' revokes, which here are in Redis.
+        # Without mingle and gossip: what workers would tell each other (revokes, clocks) is in Redis here, and
+        # mingle costs a second at start. Green pools keep gossip: without it they die when Redis restarts.
+        pool = get("WORKER_POOL", env)
+        talk = ["--without-mingle"] if pool in ("eventlet", "gevent") else ["--without-mingle", "--without-gossip"]
         return [
             *(_PYTHON, "-m", "celery", "-q", "-A", "config", "worker", "-n", f"{get('INSTANCE', env) or role}@%h"),
-            *("-P", get("WORKER_POOL", env), "-Q", ",".join(get("WORKER_QUEUES", env)), "-l", level, "--without-mingle"),
+            *("-P", pool, "-Q", ",".join(get("WORKER_QUEUES", env)), "-l", level, *talk),
         ]
     if role == "beat":
         return [_PYTHON, "-m", "celery", "-q", "-A", "config", "beat", "--pidfile=", "-l", level]

@@ -59,6 +59,7 @@ class Scheduler(RedBeatScheduler):
     """One leader ticks; every other beat stands by and takes over within lock + loop seconds."""
 
     Entry = Entry
+    lock: Any
 
     def setup_schedule(self) -> None:
         """Refuse, by name, an entry of the settings that could not be stored; Redis is not asked yet."""

@@ -5,12 +5,19 @@ from functools import cache
 from typing import Annotated, Any, get_type_hints
 
 from celery import Task, current_app
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
-# Numbers that JSON, JavaScript and every result backend carry without loss.
+def _no_int(value: Any) -> Any:
+    # pydantic takes an int for a float even when strict, and so would let any int past the bound below.
+    if isinstance(value, int):
+        raise ValueError("an integer must be between -2**53 and 2**53")
+    return value
+
+
+# Numbers that JSON and JavaScript carry without loss.
 Number = (
     Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
-    | Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    | Annotated[float, BeforeValidator(_no_int), Field(strict=True, allow_inf_nan=False)]
 )
 
 

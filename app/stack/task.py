@@ -14,6 +14,7 @@ class App(Celery):
     """Celery's application whose every send is recorded first, whoever sends: a view, a task, a canvas, beat."""
 
     task_cls = "stack.task:Task"
+    events_cls = "stack.events:Events"
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         task_id = options["task_id"] = options.get("task_id") or uuid()

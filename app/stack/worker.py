@@ -31,6 +31,8 @@ class Life(bootsteps.StartStopStep):
         verify()
         env = environment()
         self.worker = worker
+        self.cancelled: Any = None
+        self.idle = self.was_idle = False
         self.soft_timeout = get("STOP_GRACE", env) - HAND_BACK
         self.heartbeat = Heartbeat(
             heartbeat_path("worker", env), loop_limit("worker", env), lambda: hand_back(self.worker)
@@ -44,11 +46,27 @@ class Life(bootsteps.StartStopStep):
 
     def _watched(self, maybe_shutdown: Any) -> Any:
         def turn() -> Any:
+            # A task that ended in the last turn is acknowledged in this one: idle is two turns without a task.
+            self.idle, self.was_idle = self.was_idle, not worker_state.reserved_requests
             if not self.heartbeat.is_stopping:
                 self.heartbeat.turn(why_not_ready(self.worker) or "ready")
+            elif worker_state.should_terminate is None and self._draining():
+                return None
             return maybe_shutdown()
 
         return turn
+
+    def _draining(self) -> bool:
+        """Whether running tasks still need the loop. Takes no further task from the first call on.
+
+        Celery's own warm shutdown leaves the loop at once, and then drops what a pool process was given but
+        has not yet reported as begun: that task runs, is put back and runs again, and the stop takes 30 s.
+        """
+        tasks = self.worker.consumer.task_consumer
+        if tasks and tasks is not self.cancelled:
+            self.cancelled = tasks
+            tasks.cancel()
+        return not (self.idle and self.was_idle)
 
     def _stopping(self, **_: Any) -> None:
         if self.heartbeat.is_stopping:

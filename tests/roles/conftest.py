@@ -1,0 +1,150 @@
+"""Real roles as processes of their own, against a Redis of their own; no supervisor, no HTTP."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from tests.waiting import wait_until
+
+PROJECT = Path(__file__).resolve().parents[2]
+PASSWORD = "only-for-this-test"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Redis:
+    """A redis-server that can be stopped, started again with its data, and frozen."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.port = folder, free_port()
+        self.start()
+
+    def start(self) -> None:
+        program = subprocess.check_output([sys.executable, PROJECT / "deploy/redis.py", "--find"], text=True).strip()
+        options = [
+            "--port",
+            str(self.port),
+            "--requirepass",
+            PASSWORD,
+            "--dir",
+            str(self.folder),
+            "--bind",
+            "127.0.0.1",
+        ]
+        with (self.folder / "redis.log").open("a") as log:
+            self.process = subprocess.Popen([program, str(PROJECT / "k8s/base/redis.conf"), *options], stdout=log)
+        self.client: Any = redis.Redis(port=self.port, password=PASSWORD, decode_responses=True, socket_timeout=5)
+        wait_until(self._answers, 10)
+
+    def _answers(self) -> bool:
+        try:
+            return bool(self.client.ping())
+        except redis.RedisError as error:
+            raise OSError(error) from error
+
+    def stop(self) -> None:
+        self.client.close()
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        self.process.wait(20)
+
+
+class Role:
+    """One role's process, with its log and its health check."""
+
+    def __init__(self, role: str, redis_server: Redis, folder: Path, instance: str, **variables: str):
+        self.role, self.log = role, folder / f"{instance}.log"
+        self.env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")} | {
+            "REDIS_URL": f"redis://default@127.0.0.1:{redis_server.port}/0",
+            "REDIS_PASSWORD": PASSWORD,
+            "SECRET_KEY": "k" * 50,
+            "FLOWER_PASSWORD": "f" * 20,
+            "RUN_DIR": str(folder),
+            "INSTANCE": instance,
+            "PYTHONPATH": str(PROJECT / "tests/roles/hang"),
+            **variables,
+        }
+        command = [sys.executable, str(PROJECT / "app/service.py"), "run", role]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command, env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def check(self, ready: bool = False) -> str | None:
+        """None when the check passes, else its line."""
+        command = [sys.executable, str(PROJECT / "app/service.py"), "check", self.role, *(["--ready"] if ready else [])]
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=10, check=False)
+        assert done.returncode == (1 if done.stderr else 0), done
+        return done.stderr.strip() or None
+
+    def wait_ready(self, seconds: float = 40) -> "Role":
+        def ready() -> bool:
+            reason = self.check(ready=True)
+            assert reason is None, f"{reason}; exit code {self.process.poll()}; log:\n{self.log.read_text()[-3000:]}"
+            return True
+
+        wait_until(ready, seconds, every=0.3)
+        return self
+
+    def end(self) -> None:
+        # The whole session, so that no pool process is left behind a role that was frozen or killed.
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(10)
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[Redis]:
+    server = Redis(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def run_role(tmp_path: Path, redis_server: Redis) -> Iterator[Callable[..., Role]]:
+    """Start a role: run_role("worker", WORKER_POOL="solo"); all are ended after the test."""
+    started: list[Role] = []
+
+    def start(role: str, instance: str | None = None, server: Redis | None = None, **variables: str) -> Role:
+        started.append(Role(role, server or redis_server, tmp_path, instance or role, **variables))
+        return started[-1]
+
+    yield start
+    for role in started:
+        role.end()
+
+
+@pytest.fixture
+def send(redis_server: Redis, tmp_path: Path) -> Callable[..., str]:
+    """Send a task as the product does; returns its id."""
+    code = (
+        "import os, sys, json, django; os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings');"
+        "django.setup(); from config.celery import app;"
+        "name, args, options = json.loads(sys.argv[1]); print(app.send_task(name, args, **options).id)"
+    )
+    env = os.environ | {
+        "REDIS_URL": f"redis://default@127.0.0.1:{redis_server.port}/0",
+        "REDIS_PASSWORD": PASSWORD,
+        "SECRET_KEY": "k" * 50,
+        "RUN_DIR": str(tmp_path),
+        "LOG_LEVEL": "ERROR",
+    }
+
+    def send_task(name: str, *args: Any, **options: Any) -> str:
+        command = [sys.executable, "-W", "ignore", "-c", code, json.dumps([name, args, options])]
+        return subprocess.check_output(command, cwd=PROJECT / "app", env=env, text=True).split()[-1]
+
+    return send_task

@@ -1,0 +1,42 @@
+"""What the API makes of a task's arguments."""
+
+from typing import Any
+
+import pytest
+from stack.schemas import api_tasks, arguments_model, bind
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "kwargs", "told"),
+    [
+        ("add", [1], {}, "y: Field required"),
+        ("add", [1, 2, 3], {}, "at most 2 arguments"),
+        ("add", [1], {"x": 2, "y": 3}, "x: given twice"),
+        ("add", [1, "2"], {}, "y"),
+        ("add", [1, True], {}, "y"),
+        ("add", [1, 2**60], {}, "y"),
+        ("add", [1, float("nan")], {}, "y"),
+        ("add", [1, 2], {"z": 3}, "z: Extra inputs"),
+        ("xsum", [[1, "a"]], {}, "numbers.1"),
+        ("send_mail", ["a@b.c", "two\nlines", ""], {}, "subject"),
+        ("sleep", [-1], {}, "seconds"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named(task: str, args: list[Any], kwargs: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        bind(api_tasks()[task], args, kwargs)
+
+
+def test_arguments_go_by_name_and_unchanged() -> None:
+    assert bind(api_tasks()["add"], [1], {"y": 2.5}) == {"x": 1, "y": 2.5}
+
+
+def test_only_tasks_that_say_so_are_open_to_the_api() -> None:
+    names = api_tasks().keys()
+    assert {"add", "mul", "xsum", "sleep", "fail", "flaky", "summarize", "send_mail", "ping"} == names
+
+
+def test_every_open_task_has_a_schema_and_says_why_running_it_twice_is_safe() -> None:
+    for task in api_tasks().values():
+        assert arguments_model(task).model_json_schema()["type"] == "object"
+        assert "unning it twice" in task.run.__doc__

@@ -1,0 +1,89 @@
+"""Celery's configuration by role, and the private names of Celery that the worker stands on."""
+
+import inspect
+
+import celery.worker.consumer.consumer
+import celery.worker.loops
+import celery.worker.state
+import pytest
+from celery import current_app
+from celery.utils.collections import AttributeDict
+from stack.celeryconf import check_configuration, configuration
+
+ENV = {"REDIS_PASSWORD": "p@ss/word"}
+
+
+def test_the_web_gives_up_within_two_seconds_and_the_worker_waits() -> None:
+    web, worker = configuration("web", ENV), configuration("worker", ENV)
+    assert web["broker_transport_options"]["socket_timeout"] == web["redis_socket_timeout"] == 1
+    assert web["result_backend_always_retry"] is False
+    assert worker["result_backend_always_retry"] is True
+    wanted = {"socket_timeout", "socket_connect_timeout", "health_check_interval", "retry_on_timeout"}
+    assert wanted <= worker["broker_transport_options"].keys()
+
+
+@pytest.mark.parametrize("role", ["web", "worker", "beat", "flower"])
+def test_every_role_has_the_same_visibility_timeout_in_all_three_places(role: str) -> None:
+    conf = configuration(role, ENV | {"VISIBILITY_TIMEOUT": "1234"})
+    places = (conf, conf["broker_transport_options"], conf["result_backend_transport_options"])
+    assert [place["visibility_timeout"] for place in places] == [1234] * 3
+
+
+def test_the_password_is_quoted_into_the_url_and_tls_is_verified() -> None:
+    conf = configuration("worker", ENV | {"REDIS_URL": "rediss://cache:6380/2"})
+    assert conf["broker_url"] == "rediss://worker:p%40ss%2Fword@cache:6380/2?ssl_cert_reqs=required"
+
+
+SAFE = {
+    "broker_transport_options": {"visibility_timeout": 3600},
+    "task_time_limit": 600,
+    "worker_eta_task_limit": None,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,
+    "accept_content": ["json"],
+    "result_accept_content": None,
+    "result_backend_always_retry": False,
+    "worker_enable_soft_shutdown_on_idle": False,
+    "worker_soft_shutdown_timeout": 0,
+    "task_acks_late": True,
+    "task_reject_on_worker_lost": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("task_time_limit", 4000),
+        ("worker_eta_task_limit", 20),
+        ("worker_cancel_long_running_tasks_on_connection_loss", True),
+        ("accept_content", ["json", "pickle"]),
+        ("result_accept_content", ["pickle"]),
+        ("result_backend_always_retry", True),
+        ("worker_enable_soft_shutdown_on_idle", True),
+        ("worker_soft_shutdown_timeout", 30),
+        ("task_acks_late", False),
+        ("task_reject_on_worker_lost", None),
+    ],
+)
+def test_a_setting_that_loses_tasks_is_named(setting: str, value: object) -> None:
+    assert check_configuration(AttributeDict(SAFE), "web", {}) == []
+    found = check_configuration(AttributeDict(SAFE | {setting: value}), "web", {})
+    assert f"CELERY_{setting.upper()}" in " ".join(found)
+
+
+def test_the_projects_own_configuration_is_safe_and_its_settings_win() -> None:
+    assert check_configuration(current_app.conf, "web", {}) == []
+    assert current_app.conf.task_track_started is True
+    assert current_app.conf.redis_socket_timeout == 1
+
+
+def test_celery_still_calls_maybe_shutdown_where_the_heartbeat_hangs() -> None:
+    loops = inspect.getsource(celery.worker.loops)
+    assert loops.count("state.maybe_shutdown()") == 2
+    assert celery.worker.consumer.consumer.maybe_shutdown is celery.worker.state.maybe_shutdown
+    assert "callback=maybe_shutdown" in inspect.getsource(celery.worker.consumer.consumer)
+
+
+def test_celery_still_keeps_what_the_stop_reads() -> None:
+    for name in ("reserved_requests", "requests", "should_stop", "should_terminate"):
+        assert hasattr(celery.worker.state, name)
+    assert "should_terminate" in inspect.getsource(celery.worker.state.maybe_shutdown)

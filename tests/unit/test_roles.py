@@ -1,0 +1,70 @@
+import sys
+from pathlib import Path
+
+import pytest
+from stack.env import BadValue
+from stack.roles import ROLES, argv, contradictions, max_delay, problems, versions
+
+GOOD = {"SECRET_KEY": "key", "REDIS_PASSWORD": "word", "FLOWER_PASSWORD": "flower-secret"}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_has_a_command_of_this_python_and_no_secret_in_it(role: str) -> None:
+    command = argv(role, GOOD)
+    assert command[0] == sys.executable
+    assert not set(GOOD.values()) & set(command)
+
+
+def test_the_workers_command_carries_pool_queues_and_instance() -> None:
+    command = argv("worker", {"WORKER_POOL": "threads", "WORKER_QUEUES": "default,mail", "INSTANCE": "worker-2"})
+    assert command[command.index("-P") + 1] == "threads"
+    assert command[command.index("-Q") + 1] == "default,mail"
+    assert command[command.index("-n") + 1] == "worker-2@%h"
+
+
+def test_green_pools_keep_gossip_without_which_they_die_with_redis() -> None:
+    assert "--without-gossip" in argv("worker", {"WORKER_POOL": "prefork"})
+    assert "--without-gossip" not in argv("worker", {"WORKER_POOL": "eventlet"})
+
+
+def test_an_unknown_role_is_told_the_known_ones() -> None:
+    with pytest.raises(BadValue, match="web, worker, beat, flower, migrate, wait"):
+        argv("celery", GOOD)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_starts_with_nothing_but_its_secrets(role: str) -> None:
+    assert problems(role, GOOD) == []
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    found = problems("worker", {"WORKER_POOL": "x", "STOP_GRACE": "y", "RUN_DIR": str(tmp_path)})
+    assert [name for name in ("REDIS_PASSWORD", "SECRET_KEY", "STOP_GRACE", "WORKER_POOL") if name not in str(found)] == []
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"VISIBILITY_TIMEOUT": "600"}, "VISIBILITY_TIMEOUT"),
+        ({"RESULT_EXPIRES": "100"}, "RESULT_EXPIRES"),
+        ({"WORKER_POOL": "solo", "WORKER_CONCURRENCY": "2"}, "WORKER_CONCURRENCY"),
+    ],
+)
+def test_values_that_contradict_each_other_are_named(env: dict[str, str], named: str) -> None:
+    assert [text for text in contradictions(env) if named in text]
+    assert contradictions({}) == []
+
+
+def test_prefork_on_windows_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert "not enough values to unpack" in contradictions({"WORKER_POOL": "prefork"})[0]
+
+
+def test_the_longest_delay_leaves_room_to_run_and_to_stop() -> None:
+    assert max_delay({"VISIBILITY_TIMEOUT": "3600", "TASK_TIME_LIMIT": "600", "STOP_GRACE": "60"}) == 2940
+
+
+def test_the_installed_redis_client_fits_and_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert versions() == []
+    monkeypatch.setattr("importlib.metadata.version", lambda name: {"redis": "3.2.1"}.get(name, "5.7.0"))
+    assert "redis 3.2.1 does not fit" in versions()[0]
