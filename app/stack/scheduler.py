@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 from celery.beat import SchedulingError
+from celery.schedules import schedule
 from celery.signals import beat_init
 from kombu.exceptions import OperationalError
 from redbeat.schedulers import (
@@ -31,6 +32,7 @@ beat_init.disconnect(acquire_distributed_beat_lock)
 
 # Which entries of the settings were put into Redis, each with the definition that was put there.
 INSTALLED = "redbeat::installed"
+_told: set[str] = set()  # entries of an unknown class that the log has named
 LOST = (redis.RedisError, OperationalError, SchedulingError)
 
 
@@ -39,7 +41,15 @@ class Entry(RedBeatSchedulerEntry):
 
     @staticmethod
     def decode_definition(definition: str) -> Any:
-        return schedules.loads(definition)
+        fields = schedules.loads(definition)
+        if isinstance(fields["schedule"], dict):
+            # Put there by a version that knew the class. It must not run at wrong times, nor stop the others.
+            if fields["name"] not in _told:
+                _told.add(fields["name"])
+                kind = fields["schedule"].get("__type__")
+                logger.error("beat: %s has a schedule of the unknown class %s; it does not run", fields["name"], kind)
+            fields |= {"schedule": schedule(3600.0), "enabled": False}
+        return fields
 
     def definition(self) -> str:
         """What the entry is, without when it last ran."""
@@ -105,11 +115,7 @@ class Scheduler(RedBeatScheduler):
         return True
 
     def maybe_due(self, entry: Any, **kwargs: Any) -> Any:
-        try:
-            due, delay = entry.is_due()
-        except AttributeError:
-            logger.error("beat: entry %r has a schedule of an unknown class; it does not run", entry.name)
-            return self.max_interval
+        due, delay = entry.is_due()
         if due and self._first_for_this_run(entry):
             logger.info("beat: sending %s (%s)", entry.name, entry.task)
             self.apply_async(entry, **kwargs)

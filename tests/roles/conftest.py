@@ -74,7 +74,7 @@ class Role:
             "FLOWER_PASSWORD": "f" * 20,
             "RUN_DIR": str(folder),
             "INSTANCE": instance,
-            "PYTHONPATH": str(PROJECT / "tests/roles/hang"),
+            "PYTHONPATH": str(PROJECT / "tests/roles/modules"),
             **variables,
         }
         command = [sys.executable, str(PROJECT / "app/service.py"), "run", role]
