@@ -25,4 +25,43 @@ scale: .venv/.installed ## run several workers: make scale worker=3
 schedules-reset: .venv/.installed ## undo run-time changes to the schedules of the settings
 	@cd app && ../$(VENV)/python manage.py schedules_reset
 
-.PHONY: help up down scale schedules-reset
+.venv/.dev: .venv/.installed requirements/dev.txt
+	@echo "installing the tools of the tests into .venv ..."
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# In an environment of its own: it pins versions that the rest does not want.
+.venv-fuzz/.installed: requirements/fuzz.txt
+	@echo "installing schemathesis into .venv-fuzz ..."
+	@$(PYTHON) -m venv .venv-fuzz
+	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+test: .venv/.dev .venv-fuzz/.installed ## run every test that needs no engine and no cluster
+	@$(VENV)/python -m pytest
+
+smoke: .venv/.dev ## the end-to-end tests against what runs: make smoke TARGET=supervisor
+	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url $(or $(BASE_URL),http://$(or $(WEB_BIND),127.0.0.1:8000))
+
+check: .venv/.dev ## ruff, mypy, shellcheck, yamllint, codespell
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@SECRET_KEY=lint REDIS_PASSWORD=lint $(VENV)/mypy
+	@$(VENV)/shellcheck $$(git ls-files '*.sh' .ci/run)
+	@$(VENV)/yamllint --strict $$(git ls-files '*.yaml')
+	@$(VENV)/codespell $$(git ls-files ':!requirements' ':!*.csv')
+
+bench: .venv/.dev ## what a health check costs, against a Python that does nothing (make up first)
+	@$(VENV)/python bench/check_cost.py
+
+lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/base.txt
+	@for group in vm redis dev windows; do \
+	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	    --group $$group -c requirements/base.txt -o requirements/$$group.txt; done
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group fuzz -o requirements/fuzz.txt
+
+env-example: .venv/.installed ## write .env.example from app/stack/env.py
+	@cd app && ../$(VENV)/python -m stack.env > ../.env.example
+
+.PHONY: help up down scale schedules-reset test smoke check bench lock env-example

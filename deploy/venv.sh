@@ -16,10 +16,9 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 
 redis=()
-if ! command -v redis-server >/dev/null && ! command -v valkey-server >/dev/null; then
+if ! "$python" deploy/redis.py --find >/dev/null 2>&1; then
   if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])'; then
-    echo "Redis is missing: sudo apt install redis-server (Debian, Ubuntu) or brew install redis (macOS)" >&2
-    exit 1
+    "$python" deploy/redis.py --find
   fi
   redis=(-r requirements/redis.txt)
 fi

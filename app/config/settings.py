@@ -53,6 +53,11 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # stack.middleware has the limit 
 # ---- Database and mail --------------------------------------------------------------------------
 
 DATABASES = {"default": environ.Env.db_url_config(ENV.get("DATABASE_URL") or f"sqlite:///{RUN_DIR / 'db.sqlite3'}")}
+if DATABASE_PASSWORD := get("DATABASE_PASSWORD", ENV):
+    DATABASES["default"]["PASSWORD"] = DATABASE_PASSWORD
+if DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    # A server that hangs must not hold a request longer than one that is down.
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 2}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers of several processes wait for each other instead of failing with "database is locked".
     DATABASES["default"]["OPTIONS"] = {

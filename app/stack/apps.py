@@ -39,9 +39,11 @@ def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
         Error(text, id="stack.E001")
         for text in contradictions(env) + check_configuration(current_app.conf, role, env) + versions()
     ]
-    host = get("WEB_BIND", env)[0]
-    if host not in ("127.0.0.1", "::1", "localhost") and not get("API_TOKEN", env):
+    host = get("WEB_ADDRESS", env).rpartition(":")[0].strip("[]") or get("WEB_BIND", env)[0]
+    if role == "web" and host not in ("127.0.0.1", "::1", "localhost") and not get("API_TOKEN", env):
         found.append(
-            DjangoWarning(f"WEB_BIND listens on {host} and the API is open: set API_TOKEN_FILE.", id="stack.W001")
+            DjangoWarning(
+                f"The web role is reached on {host} and the API is open: set API_TOKEN_FILE.", id="stack.W001"
+            )
         )
     return found

@@ -10,6 +10,17 @@ from urllib.parse import quote
 from stack.env import get, redis_url
 from stack.roles import max_delay
 
+# What each TASK_TRANSPORT adds to the broker's options.
+TRANSPORTS: dict[str, dict[str, Any]] = {
+    "stock": {
+        # What a dead worker held is looked for every 5 s; the default sweep takes 100 s.
+        "unacked_restore_interval": 5,
+        "unacked_restore_throttle": 1,
+        # The lists of a queue's priorities are default, default:3, default:6 and default:9.
+        "sep": ":",
+    }
+}
+
 
 def broker_url(role: str, env: dict[str, str]) -> str:
     """Redis's address with the role's user and password, as kombu and redis-py read it."""
@@ -24,15 +35,7 @@ def configuration(role: str, env: dict[str, str]) -> dict[str, Any]:
     """Celery settings of `role` (lower-case names), on top of the CELERY_ ones in settings.py."""
     url = broker_url(role, env)
     visible = get("VISIBILITY_TIMEOUT", env)
-    broker: dict[str, Any] = {
-        "visibility_timeout": visible,
-        # What a dead worker held is looked for every 5 s; the default sweep takes 100 s.
-        "unacked_restore_interval": 5,
-        "unacked_restore_throttle": 1,
-        "socket_keepalive": True,
-        # The lists of a queue's priorities are default, default:3, default:6 and default:9.
-        "sep": ":",
-    }
+    broker = {"visibility_timeout": visible, "socket_keepalive": True} | TRANSPORTS[get("TASK_TRANSPORT", env)]
     common: dict[str, Any] = {
         "broker_url": url,
         "result_backend": f"stack.backend:RedisBackend+{url}",

@@ -3,10 +3,11 @@
 import threading
 from typing import Any
 
-import redis
 from celery import current_app
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
+
+import redis
 
 _lock = threading.Lock()
 _clients: dict[bool, redis.Redis] = {}

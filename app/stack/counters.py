@@ -3,7 +3,6 @@
 import logging
 
 import redis
-
 from stack.connections import client
 
 logger = logging.getLogger(__name__)

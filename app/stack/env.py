@@ -45,6 +45,7 @@ VARS = {
         Var("SECRET_KEY", None, "Django's signing key.", "secret"),
         Var("REDIS_PASSWORD", None, "This role's password for Redis.", "secret"),
         Var("FLOWER_PASSWORD", None, "The password of Flower's page and API; the user is `flower`.", "secret"),
+        Var("DATABASE_PASSWORD", "", "The password for DATABASE_URL, where that holds none.", "secret"),
         Var("API_TOKEN", "", "Bearer token for every /api/ call; empty leaves the API open, on loopback.", "secret"),
         # Where things are.
         Var(
@@ -70,6 +71,11 @@ VARS = {
         Var("TIME_ZONE", "UTC", "The zone of crontab schedules and of times on the page."),
         # gunicorn and Flower.
         Var("WEB_BIND", "127.0.0.1:8000", "Address of the web role.", "bind"),
+        Var(
+            "WEB_ADDRESS",
+            "",
+            "Where the web role is reached if that is not WEB_BIND: the published port of its container.",
+        ),
         Var("WEB_WORKERS", "2", "gunicorn processes.", "int", low=1, high=64),
         Var("WEB_THREADS", "8", "Threads of each; at most half of them hold a `wait`.", "int", low=2, high=256),
         Var("FLOWER_BIND", "127.0.0.1:5555", "Address of Flower.", "bind"),

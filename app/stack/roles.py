@@ -50,7 +50,15 @@ def needs(role):
     common = ["LOG_LEVEL", "LOG_FORMAT", "RUN_DIR", "REDIS_PORT", "REDIS_PASSWORD", "TASK_TRANSPORT"]
     if role == "flower":
         return [*common, "FLOWER_BIND", "FLOWER_PASSWORD"]
-    django = ["SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "TIME_ZONE", "RESULT_EXPIRES"]
+    django = [
+        "SECRET_KEY",
+        "DATABASE_PASSWORD",
+        "DEBUG",
+        "ALLOWED_HOSTS",
+        "CSRF_TRUSTED_ORIGINS",
+        "TIME_ZONE",
+        "RESULT_EXPIRES",
+    ]
     times = ["TASK_TIME_LIMIT", "VISIBILITY_TIMEOUT", "STOP_GRACE"]
     web = ["API_TOKEN", "WEB_BIND", "WEB_WORKERS", "WEB_THREADS", "QUEUE_LIMIT"]
     worker = ["WORKER_QUEUES", "WORKER_POOL", "WORKER_CONCURRENCY"]
@@ -74,6 +82,8 @@ def problems(role, env):
 
 def contradictions(env):
     """Values that are each fine and cannot work together, one sentence each."""
+    from importlib.util import find_spec
+
     limit, grace = get("TASK_TIME_LIMIT", env), get("STOP_GRACE", env)
     visible, pool = get("VISIBILITY_TIMEOUT", env), get("WORKER_POOL", env)
     found = []
@@ -87,6 +97,8 @@ def contradictions(env):
             f"RESULT_EXPIRES={get('RESULT_EXPIRES', env)} is shorter than VISIBILITY_TIMEOUT={visible}: "
             "the record of a task could be gone before the task comes back. Make it at least as long."
         )
+    if pool in ("eventlet", "gevent") and find_spec(pool) is None:
+        found.append(f"WORKER_POOL={pool} needs a package that is not installed: pip install {pool}, or use threads.")
     if pool == "prefork" and sys.platform == "win32":
         found.append(
             "WORKER_POOL=prefork cannot work on Windows (tasks fail with `not enough values to unpack "

@@ -8,7 +8,6 @@ the same state, so a second beat is a hot standby.
 import logging
 from typing import Any
 
-import redis
 from celery.beat import SchedulingError
 from celery.schedules import schedule
 from celery.signals import beat_init
@@ -21,6 +20,7 @@ from redbeat.schedulers import (
     get_redis,
 )
 
+import redis
 from stack import schedules
 from stack.apps import verify
 from stack.env import environment, heartbeat_path, loop_limit

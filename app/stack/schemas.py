@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_type_hints
 from celery import Task, current_app
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 
+
 def _no_int(value: Any) -> Any:
     # pydantic takes an int for a float even when strict, and so would let any int past the bound below.
     if isinstance(value, int):

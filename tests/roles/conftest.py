@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
+import redis
 from tests.waiting import wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]

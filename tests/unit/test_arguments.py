@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+
 from stack.schemas import api_tasks, arguments_model, bind
 
 

@@ -8,6 +8,7 @@ import celery.worker.state
 import pytest
 from celery import current_app
 from celery.utils.collections import AttributeDict
+
 from stack.celeryconf import check_configuration, configuration
 
 ENV = {"REDIS_PASSWORD": "p@ss/word"}

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from stack.env import VARS, BadValue, environment, get, loop_limit, redis_url
 
 

@@ -2,6 +2,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from stack.env import BadValue
 from stack.roles import ROLES, argv, contradictions, max_delay, problems, versions
 
@@ -39,7 +40,9 @@ def test_a_role_starts_with_nothing_but_its_secrets(role: str) -> None:
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     found = problems("worker", {"WORKER_POOL": "x", "STOP_GRACE": "y", "RUN_DIR": str(tmp_path)})
-    assert [name for name in ("REDIS_PASSWORD", "SECRET_KEY", "STOP_GRACE", "WORKER_POOL") if name not in str(found)] == []
+    assert [
+        name for name in ("REDIS_PASSWORD", "SECRET_KEY", "STOP_GRACE", "WORKER_POOL") if name not in str(found)
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     [
         ({"VISIBILITY_TIMEOUT": "600"}, "VISIBILITY_TIMEOUT"),
         ({"RESULT_EXPIRES": "100"}, "RESULT_EXPIRES"),
+        ({"WORKER_POOL": "gevent"}, "pip install gevent"),
         ({"WORKER_POOL": "solo", "WORKER_CONCURRENCY": "2"}, "WORKER_CONCURRENCY"),
     ],
 )

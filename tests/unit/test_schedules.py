@@ -6,6 +6,7 @@ import pytest
 import time_machine
 from celery import Celery
 from celery.schedules import BaseSchedule, crontab, schedule
+
 from stack import schedules
 from stack.schedules import last_business_day
 

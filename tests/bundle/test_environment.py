@@ -1,0 +1,38 @@
+"""The variables in the code, in `.env.example` and in the README are the same."""
+
+import re
+from pathlib import Path
+
+from stack.env import VARS, example
+
+PROJECT = Path(__file__).resolve().parents[2]
+CODE = [path for path in (PROJECT / "app").rglob("*.py") if "migrations" not in path.parts]
+DEPLOY = list((PROJECT / "deploy").glob("*.py"))
+READ = re.compile(r"""(?:\bget\(\s*|env\.get\(\s*|\benv\[)["']([A-Z][A-Z_]+)["']""")
+
+
+def names_read() -> set[str]:
+    return {name for path in CODE + DEPLOY for name in READ.findall(path.read_text())}
+
+
+def test_every_variable_that_is_read_is_declared() -> None:
+    assert names_read() - {"PYTHONPATH"} <= VARS.keys()
+
+
+def test_every_declared_variable_is_read() -> None:
+    assert VARS.keys() <= names_read()
+
+
+def test_env_example_is_what_the_declarations_make() -> None:
+    assert (PROJECT / ".env.example").read_text() == example(), "run `make env-example`"
+
+
+def test_no_variable_begins_with_the_prefix_that_celerys_command_line_claims() -> None:
+    assert [name for name in VARS if name.startswith("CELERY_")] == []
+
+
+def test_every_variable_of_the_readme_exists() -> None:
+    text = (PROJECT / "README.md").read_text()
+    settings = re.findall(r"`(CELERY_[A-Z_]+|DJANGO_[A-Z_]+|PROJECT_APPS|INSTALLED_APPS)`", text)
+    named = set(re.findall(r"`([A-Z][A-Z]+_[A-Z_]+)`", text)) - set(settings)
+    assert {name.removesuffix("_FILE") for name in named} - VARS.keys() - {"NAME"} == set()

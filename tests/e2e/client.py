@@ -1,0 +1,90 @@
+"""A small HTTP client of the product, as another team's program would be."""
+
+import json
+import re
+import time
+from typing import Any
+
+import requests
+
+from tests.waiting import wait_until
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Client:
+    """Calls one running stack. Each call stands alone, so threads may share a client."""
+
+    def __init__(self, base_url: str, token: str = ""):
+        self.base_url = base_url
+        self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+
+    def call(self, method: str, path: str, timeout: float = 40, **options: Any) -> requests.Response:
+        headers = self.headers | options.pop("headers", {})
+        return requests.request(method, self.base_url + path, headers=headers, timeout=timeout, **options)
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.call("GET", path, **options)
+
+    def post(self, task: str, body: dict[str, Any], **options: Any) -> requests.Response:
+        return self.call("POST", f"/api/tasks/{task}", json=body, **options)
+
+    def submit(self, task: str, *args: Any, **options: Any) -> str:
+        """Enqueue a task and return its id; `options` go beside the arguments (countdown, priority, kwargs)."""
+        answer = self.post(task, {"args": list(args), **options})
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def state(self, task_id: str, wait: float = 0) -> dict[str, Any]:
+        answer = self.get(f"/api/tasks/{task_id}", params={"wait": wait} if wait else {})
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def done(self, task_id: str, within: float = 10) -> dict[str, Any]:
+        """The task's record once it is ready, at most `within` seconds from now."""
+        end = time.monotonic() + within
+        while not (state := self.state(task_id, wait=max(0, min(25, end - time.monotonic()))))["ready"]:
+            assert time.monotonic() < end, f"not ready within {within} s: {state}"
+        return state
+
+    def run(self, task: str, *args: Any, within: float = 10, **options: Any) -> dict[str, Any]:
+        """Enqueue a task and return its record once it is ready."""
+        return self.done(self.submit(task, *args, **options), within)
+
+    def reaches(self, task_id: str, state: str, within: float = 10) -> dict[str, Any]:
+        """The task's record as soon as it shows this state."""
+
+        def look() -> dict[str, Any] | None:
+            seen = self.state(task_id)
+            assert seen["state"] == state, seen
+            return seen
+
+        return wait_until(look, within, every=0.02) or {}
+
+    def error(self, answer: requests.Response, status: int) -> str:
+        """The message of an error answer, which must have this status and the one shape of errors."""
+        assert answer.status_code == status, f"{answer.status_code} {answer.text[:500]}"
+        assert answer.headers["Content-Type"].startswith("application/json")
+        body = answer.json()
+        assert set(body) == {"error"}, body
+        assert set(body["error"]) == {"code", "message"}, body
+        assert body["error"]["message"], body
+        assert "Traceback" not in answer.text
+        return str(body["error"]["message"])
+
+    def counters(self, task: str) -> dict[str, int]:
+        """How often each hook of a task has run."""
+        infos = {info["name"]: info for info in self.get("/api/tasks").json()}
+        return dict(infos[task]["counters"])
+
+
+def lines_of(log: str, text: str, **fields: Any) -> list[dict[str, Any]]:
+    """The JSON lines of a log whose event matches `text` and which have these fields."""
+    found = []
+    for line in log.splitlines():
+        if not line.startswith("{"):
+            continue
+        entry = json.loads(line)
+        if re.search(text, str(entry.get("event"))) and all(entry.get(name) == value for name, value in fields.items()):
+            found.append(entry)
+    return found

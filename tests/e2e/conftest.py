@@ -1,0 +1,110 @@
+"""The end-to-end ring: one stack for the session, through its front door, in any runtime.
+
+pytest tests/e2e                                         a private copy of the checkout under supervisord
+pytest tests/e2e --base-url http://127.0.0.1:8000        a stack that runs already
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import pytest
+
+from tests.e2e.client import Client
+from tests.e2e.supervisor import Supervisor
+from tests.e2e.targets import Target
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("e2e")
+    group.addoption("--target", choices=("supervisor", "compose", "k8s"), default="supervisor", help="the runtime")
+    group.addoption("--base-url", default="", help="test the stack that runs there; nothing is started or removed")
+
+
+class Stopped(Protocol):
+    def __call__(self, role: str) -> Any: ...
+
+
+class Elsewhere:
+    """A stack that runs already and of which only the address is known."""
+
+    flower_url = flower_password = api_token = ""
+
+    def __init__(self, base_url: str):
+        self.base_url = base_url.rstrip("/")
+
+    def __getattr__(self, name: str) -> Any:
+        pytest.skip(f"needs control over the processes ({name}), and --base-url gives only an address")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Beat's tests read some minutes of its log: they come when others have passed the time, and before beat is stopped.
+    late = ["test_beat", "test_outage", "test_page", "test_roles"]
+    items.sort(key=lambda item: late.index(item.path.stem) if item.path.stem in late else -1)
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[Target]:
+    """The stack under test."""
+    runtime, base_url = request.config.getoption("--target"), request.config.getoption("--base-url")
+    if base_url:
+        own = Supervisor.running(base_url) if runtime == "supervisor" else None
+        yield own or Elsewhere(base_url)
+        return
+    if runtime == "k8s":
+        raise pytest.UsageError("--target k8s is not written yet")
+    if runtime == "compose":
+        from tests.e2e.compose import Compose
+
+        target: Any = Compose()
+    else:
+        target = Supervisor.copy()
+    try:
+        target.up()
+        request.config.stash[STACK] = target
+        yield target
+    finally:
+        target.remove()
+
+
+STACK = pytest.StashKey[Target]()
+
+
+@pytest.fixture
+def vm(stack: Target) -> Supervisor:
+    """The stack, for a test of what only the supervisord runtime has."""
+    if not isinstance(stack, Supervisor):
+        pytest.skip("needs supervisord, its files and its processes on this machine")
+    return stack
+
+
+@pytest.fixture
+def api(stack: Target) -> Client:
+    return Client(stack.base_url, stack.api_token)
+
+
+@pytest.fixture
+def stopped(stack: Target) -> Stopped:
+    """`with stopped("worker"):` runs its block without that role and starts it again whatever happens."""
+
+    @contextmanager
+    def without(role: str) -> Iterator[None]:
+        stack.stop(role)
+        try:
+            yield
+        finally:
+            stack.start(role)
+
+    return without
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
+    """Put the end of each role's log under a failed test."""
+    report = yield
+    target = item.config.stash.get(STACK, None)
+    if report.failed and target:
+        for role in ("web", "worker", "beat", "flower", "redis"):
+            lines = [line[:300] for line in target.logs(role).splitlines()[-20:]]
+            report.sections.append((f"the end of {role}'s log", "\n".join(lines)))
+    return report

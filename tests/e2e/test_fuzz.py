@@ -1,0 +1,33 @@
+"""The OpenAPI document as the attacker's map: no case of 2,000 may make the server fail."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.targets import Target
+
+PROJECT = Path(__file__).resolve().parents[2]
+PROGRAM = PROJECT / ".venv-fuzz/bin/schemathesis"
+
+
+@pytest.mark.skipif(not PROGRAM.exists(), reason="schemathesis is not installed: make .venv-fuzz/.installed")
+def test_no_server_error_in_2000_generated_calls(stack: Target, tmp_path: Path) -> None:
+    options = ["--checks", "not_a_server_error", "--phases", "examples,coverage,fuzzing", "--max-examples", "600"]
+    options += ["--request-timeout", "35", "--generation-database", "none", "--no-color", "--workers", "2"]
+    if stack.api_token:
+        options += ["--header", f"Authorization: Bearer {stack.api_token}"]
+    command = [str(PROGRAM), "--config-file", str(PROJECT / "tests/e2e/schemathesis.toml"), "run"]
+    done = subprocess.run(
+        [*command, f"{stack.base_url}/api/openapi.json", *options],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    generated = re.search(r"([\d,]+) generated, ([\d,]+) passed", done.stdout)
+    assert generated, done.stdout[-2000:]
+    assert int(generated[1].replace(",", "")) >= 2000, generated[0]

@@ -1,0 +1,86 @@
+"""Many callers at once."""
+
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.e2e.client import Client
+from tests.e2e.supervisor import Supervisor
+from tests.waiting import wait_until
+
+
+def test_with_fifty_waiters_the_health_checks_answer_within_a_second(api: Client) -> None:
+    task_id = api.submit("sleep", 6)
+    slowest: Counter[str] = Counter()
+
+    with ThreadPoolExecutor(50) as pool:
+        waiters = [pool.submit(api.get, f"/api/tasks/{task_id}?wait=20") for _ in range(50)]
+        while not all(waiter.done() for waiter in waiters):
+            for path in ("/livez", "/readyz"):
+                begun = time.monotonic()
+                assert api.get(path).status_code == 200
+                slowest[path] = max(slowest[path], time.monotonic() - begun)  # type: ignore[call-overload]
+        answers = [waiter.result() for waiter in waiters]
+
+    assert [answer.status_code for answer in answers] == [200] * 50
+    held = [answer for answer in answers if answer.json()["ready"]]
+    assert held, "no call waited, so this test saw no load"
+    assert len(held) < 50, "no call was answered at once, so nothing was left for others"
+    assert max(slowest.values()) < 1, slowest
+
+
+def unread(pids: list[int], port: int) -> int:
+    """Bytes that Redis sent and these processes have not read: Recv-Q of their connections to it."""
+    inodes = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                inodes.add(link.readlink().name)
+            except FileNotFoundError:
+                continue
+    total = 0
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        remote, queues, inode = fields[2], fields[4], fields[9]
+        if int(remote.rpartition(":")[2], 16) == port and f"socket:[{inode}]" in inodes:
+            total += int(queues.rpartition(":")[2], 16)
+    return total
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc/net/tcp")
+def test_ten_thousand_enqueues_leave_no_unread_data_in_the_web_role(vm: Supervisor, api: Client) -> None:
+    web = psutil.Process(vm.pid("web"))
+
+    def pids() -> list[int]:
+        return [web.pid, *(child.pid for child in web.children(recursive=True))]
+
+    def enqueue(count: int) -> Counter[int]:
+        seen: Counter[int] = Counter()
+        with requests.Session() as session:
+            for number in range(count):
+                answer = session.post(f"{api.base_url}/api/tasks/add", json={"args": [number, 1]}, timeout=20)
+                seen[answer.status_code] += 1
+        return seen
+
+    vm.stop("worker")
+    try:
+        with vm.redis() as admin:
+            waiting = admin.llen("default")
+            before = unread(pids(), vm.redis_port)
+            with ThreadPoolExecutor(8) as pool:
+                codes = sum(pool.map(enqueue, [1250] * 8), Counter())
+            assert codes == {202: 10_000}
+            # Beat may add an entry of its own.
+            assert 10_000 <= admin.llen("default") - waiting <= 10_010
+            after = wait_until(lambda: f"{unread(pids(), vm.redis_port)} bytes", 5)
+            admin.delete("default")
+    finally:
+        vm.start("worker")
+
+    assert before < 4096
+    assert int(after.split()[0]) < 4096, after

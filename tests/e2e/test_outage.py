@@ -1,0 +1,160 @@
+"""Redis down, hung or full: callers are told at once, no role is restarted, and all goes on afterwards."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from tests.e2e.client import Client, lines_of
+from tests.e2e.supervisor import Supervisor
+from tests.e2e.targets import Target
+from tests.waiting import stays, wait_until
+
+ROLES = {"web", "worker", "beat", "flower"}
+WITHIN = 2.0  # seconds in which a call is answered while Redis is away: a contract, not a benchmark
+
+
+@contextmanager
+def down(vm: Supervisor) -> Iterator[None]:
+    vm.stop("redis")
+    try:
+        yield
+    finally:
+        vm.start("redis")
+
+
+@contextmanager
+def hung(vm: Supervisor) -> Iterator[None]:
+    vm.signal("redis", "STOP")
+    try:
+        yield
+    finally:
+        vm.signal("redis", "CONT")
+
+
+@contextmanager
+def full(vm: Supervisor) -> Iterator[None]:
+    with vm.redis() as admin:
+        before = admin.config_get("maxmemory")["maxmemory"]
+        admin.config_set("maxmemory", "1mb")
+        try:
+            yield
+        finally:
+            admin.config_set("maxmemory", before)
+
+
+def refused(api: Client, method: str, path: str, **options: Any) -> requests.Response:
+    """Make a call that must be refused, in time and politely."""
+    begun = time.monotonic()
+    answer = api.call(method, path, timeout=20, **options)
+    took = time.monotonic() - begun
+    assert "Redis" in api.error(answer, 503)
+    assert int(answer.headers["Retry-After"]) > 0
+    assert took < WITHIN, f"{method} {path} took {took:.2f} s"
+    return answer
+
+
+def answers(api: Client, path: str, status: int, within: float) -> requests.Response:
+    begun = time.monotonic()
+    answer = api.get(path, timeout=20)
+    took = time.monotonic() - begun
+    assert answer.status_code == status, answer.text
+    assert took < within, f"{path} took {took:.2f} s"
+    return answer
+
+
+@pytest.fixture
+def unharmed(vm: Supervisor, api: Client) -> Iterator[None]:
+    """After the test all works again, by the same processes."""
+    before = vm.pids()
+    yield
+    wait_until(lambda: api.get("/readyz").status_code == 200, 15)
+    # Several, so that both web processes and both slots of the worker are asked.
+    for number in range(4):
+        assert api.run("add", number, 1, within=20)["result"] == number + 1
+    for role in ROLES:
+        vm.wait_ready(role)
+    after = vm.pids()
+    assert {role: after.get(role) for role in ROLES} == {role: before[role] for role in ROLES}
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize("outage", [down, hung], ids=["down", "hung"])
+def test_while_redis_is_away_every_call_is_answered_within_two_seconds(
+    outage: Any, vm: Supervisor, api: Client
+) -> None:
+    known = api.run("add", 1, 1)["id"]
+
+    def ask(call: tuple[str, str, dict[str, Any]]) -> None:
+        refused(api, call[0], call[1], **call[2])
+
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("POST", "/api/tasks/add", {"json": {"args": [1, 2]}}),
+        ("POST", "/api/tasks/add", {"json": {"args": [1, 2]}, "headers": {"Idempotency-Key": known}}),
+        ("GET", f"/api/tasks/{known}", {}),
+        ("GET", f"/api/tasks/{known}?wait=20", {}),
+        ("DELETE", f"/api/tasks/{known}", {}),
+        ("GET", "/api/tasks", {}),
+    ]
+    with outage(vm):
+        for call in calls:
+            ask(call)
+        with ThreadPoolExecutor(len(calls)) as pool:
+            list(pool.map(ask, calls * 2))
+        for _ in range(4):
+            answers(api, "/livez", 200, within=1)
+            assert "broker" in answers(api, "/readyz", 503, within=1).json()["missing"]
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize("outage", [down, hung], ids=["down", "hung"])
+def test_while_redis_is_away_every_role_is_alive_and_none_is_ready(outage: object, vm: Supervisor, api: Client) -> None:
+    with outage(vm):
+
+        def none_is_ready() -> bool:
+            reasons = {role: vm.check(role, ready=True) for role in ROLES}
+            assert all(reasons.values()), reasons
+            return True
+
+        wait_until(none_is_ready, 15)
+        assert {role: vm.check(role) for role in ROLES} == dict.fromkeys(ROLES)
+
+
+@pytest.mark.usefixtures("unharmed")
+def test_a_full_redis_refuses_new_tasks_and_forgets_none(vm: Supervisor, api: Client) -> None:
+    known = api.run("add", 1, 1)["id"]
+
+    with full(vm):
+        for _ in range(3):
+            refused(api, "POST", "/api/tasks/add", json={"args": [1, 2]})
+            answers(api, "/livez", 200, within=1)
+        # Reading needs no memory, so what is known can still be asked for.
+        assert api.state(known)["result"] == 2
+
+
+@pytest.mark.usefixtures("unharmed")
+@pytest.mark.parametrize("outage", [down, hung], ids=["down", "hung"])
+def test_a_task_that_runs_through_an_outage_succeeds_and_runs_once(
+    outage: Any, vm: Supervisor, stack: Target, api: Client
+) -> None:
+    task_id = api.submit("sleep", 5)
+    api.reaches(task_id, "STARTED")
+
+    with outage(vm):
+        stays(lambda: vm.check("worker") is None, 12)
+
+    assert api.done(task_id, within=30)["state"] == "SUCCESS"
+
+    def nothing_is_left_to_run() -> bool:
+        with vm.redis() as admin:
+            left = admin.llen("default"), admin.hlen("unacked")
+        assert left == (0, 0), left
+        return True
+
+    wait_until(nothing_is_left_to_run, 20)
+    wait_until(lambda: lines_of(stack.logs("worker"), "^on_success$", task_id=task_id), 5)
+    assert len(lines_of(stack.logs("worker"), "^on_success$", task_id=task_id)) == 1

@@ -1,0 +1,279 @@
+"""The page in a real Chromium. Screenshots of each state go to report/, for people to look at."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.e2e.supervisor import CHECKOUT, Supervisor
+from tests.e2e.targets import Target
+from tests.e2e.test_datasets import WEATHER
+
+CHROMIUM = Path("/usr/bin/chromium")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+REPORT = CHECKOUT / "report"
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}: sudo apt install chromium")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Target) -> Iterator[Page]:
+    """The page, opened; an error in its script fails the test."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(10_000)
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{stack.base_url}/")
+    yield page
+    context.close()
+    assert errors == []
+
+
+def screenshot(page: Page, name: str) -> None:
+    REPORT.mkdir(exist_ok=True)
+    page.screenshot(path=REPORT / f"{name}.png", full_page=True)
+
+
+def first_job(page: Page) -> Locator:
+    """The newest job: it stands on top."""
+    return page.get_by_test_id("job").first
+
+
+def submit_add(page: Page, x: str, y: str) -> None:
+    page.get_by_test_id("task-select").select_option("add")
+    page.get_by_test_id("field-x").fill(x)
+    page.get_by_test_id("field-y").fill(y)
+    page.get_by_test_id("submit").click()
+
+
+def test_a_task_is_picked_filled_in_and_its_result_seen(page: Page) -> None:
+    submit_add(page, "2", "3.5")
+
+    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=10_000)
+    expect(first_job(page).get_by_test_id("job-result")).to_have_text("5.5")
+    expect(page.get_by_test_id("counters")).to_contain_text("add")
+    screenshot(page, "page-add")
+
+
+def test_every_task_has_a_form_made_from_its_schema(page: Page) -> None:
+    fields = {
+        "mul": ["x", "y"],
+        "xsum": ["numbers"],
+        "sleep": ["seconds"],
+        "fail": ["message"],
+        "flaky": ["failures"],
+        "summarize": ["dataset"],
+        "send_mail": ["to", "subject", "body"],
+        "ping": [],
+    }
+    for task, names in fields.items():
+        page.get_by_test_id("task-select").select_option(task)
+        for name in names:
+            expect(page.get_by_label(name, exact=True)).to_be_visible()
+        assert page.get_by_test_id("task-fields").locator("input, textarea, select").count() == len(names), task
+        expect(page.get_by_test_id("task-doc")).not_to_be_empty()
+
+
+def test_a_mistake_is_marked_at_its_field_and_nothing_is_sent(page: Page) -> None:
+    submit_add(page, "", "3")
+
+    expect(page.get_by_test_id("field-x")).to_have_attribute("aria-invalid", "true")
+    expect(page.get_by_test_id("field-x")).to_be_focused()
+    expect(page.locator("#arg-x-error")).not_to_be_empty()
+    expect(page.get_by_test_id("job")).to_have_count(0)
+    screenshot(page, "page-mistake")
+
+
+def test_a_failure_shows_its_error(page: Page) -> None:
+    page.get_by_test_id("task-select").select_option("fail")
+    page.get_by_test_id("field-message").fill("<b>the disk is on fire</b>")
+    page.get_by_test_id("submit").click()
+
+    expect(first_job(page)).to_have_attribute("data-state", "FAILURE")
+    expect(first_job(page).get_by_test_id("job-error")).to_contain_text("<b>the disk is on fire</b>")
+    screenshot(page, "page-failure")
+
+
+def test_an_uploaded_csv_shows_its_progress_and_its_statistics(page: Page, tmp_path: Path) -> None:
+    header, *days = WEATHER.read_text().splitlines()
+    large = tmp_path / "forty times.csv"
+    large.write_text("\n".join([header, *days * 80]))
+
+    page.get_by_test_id("csv-file").set_input_files(large)
+    page.get_by_test_id("upload").click()
+
+    bar = first_job(page).get_by_test_id("job-progress")
+    expect(bar).to_be_visible(timeout=20_000)
+    expect(bar).to_have_attribute("max", str(80 * 1461), timeout=20_000)
+    screenshot(page, "page-progress")
+    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=60_000)
+    expect(bar).to_be_hidden()
+    result = first_job(page).get_by_test_id("job-result")
+    expect(result).to_contain_text(f"rows: {80 * 1461}")
+    expect(result.get_by_role("rowheader", name="temp_max")).to_be_visible()
+    screenshot(page, "page-statistics")
+
+
+def test_what_cannot_be_uploaded_is_said_at_the_form(page: Page, tmp_path: Path) -> None:
+    for name, content, said in (
+        ("empty.csv", b"", "empty"),
+        ("latin.csv", "größe\n1\n".encode("latin-1"), "UTF-8"),
+        ("large.csv", b"a\n" + b"1\n" * (3 * 1024 * 1024), "5 MiB"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        page.get_by_test_id("csv-file").set_input_files(tmp_path / name)
+        page.get_by_test_id("upload").click()
+        expect(page.get_by_test_id("upload-error")).to_contain_text(said)
+
+
+def test_the_page_says_when_the_server_is_away_and_goes_on_when_it_is_back(page: Page, stack: Target) -> None:
+    page.get_by_test_id("task-select").select_option("sleep")
+    page.get_by_test_id("field-seconds").fill("3")
+    page.get_by_test_id("submit").click()
+    expect(first_job(page)).to_have_attribute("data-state", "STARTED")
+
+    stack.stop("web")
+    try:
+        expect(page.get_by_test_id("banner")).to_contain_text("The server does not answer", timeout=15_000)
+        screenshot(page, "page-away")
+    finally:
+        stack.start("web")
+
+    expect(page.get_by_test_id("banner")).to_be_empty(timeout=15_000)
+    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=15_000)
+    submit_add(page, "1", "1")
+    expect(first_job(page).get_by_test_id("job-result")).to_have_text("2")
+
+
+def test_a_submit_that_got_no_answer_makes_one_job(page: Page, stack: Target) -> None:
+    expect(page.get_by_test_id("submit")).to_be_visible()
+    stack.stop("redis")
+    try:
+        submit_add(page, "40", "2")
+        expect(page.get_by_test_id("form-error")).to_contain_text("Your entries are kept", timeout=10_000)
+        screenshot(page, "page-redis-away")
+    finally:
+        stack.start("redis")
+
+    expect(page.get_by_test_id("banner")).to_be_empty(timeout=20_000)
+    page.get_by_test_id("submit").click()
+
+    expect(first_job(page).get_by_test_id("job-result")).to_have_text("42", timeout=20_000)
+    expect(page.get_by_test_id("job")).to_have_count(1)
+
+
+def test_a_reload_keeps_the_jobs_of_the_tab(page: Page) -> None:
+    submit_add(page, "20", "22")
+    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS")
+
+    page.reload()
+
+    expect(first_job(page).get_by_test_id("job-result")).to_have_text("42")
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_a_phone_shows_the_page_without_scrolling_sideways(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 740})
+    page.get_by_test_id("task-select").select_option("summarize")
+    page.get_by_test_id("field-dataset").fill("seattle-weather")
+    page.get_by_test_id("submit").click()
+    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=20_000)
+
+    wider = page.evaluate(
+        "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll') && e.getBoundingClientRect().right"
+        " > document.documentElement.clientWidth + 1).map(e => e.outerHTML.slice(0, 80))"
+    )
+
+    screenshot(page, f"page-phone-{width}")
+    assert wider == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_keyboard_alone_is_enough(page: Page) -> None:
+    def focused() -> str:
+        return str(page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+
+    def tab_to(target: str) -> None:
+        way = []
+        while focused() != target:
+            page.keyboard.press("Tab")
+            way.append(focused())
+            assert len(way) < 30, f"Tab does not reach {target}: {way}"
+
+    expect(page.get_by_test_id("submit")).to_be_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    tab_to("task-select")
+    page.keyboard.type("mul")
+    tab_to("arg-x")
+    page.keyboard.type("6")
+    tab_to("arg-y")
+    page.keyboard.type("7")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline != "none", "one cannot see where the focus is"
+    tab_to("submit")
+    page.keyboard.press("Enter")
+
+    expect(first_job(page).get_by_test_id("job-result")).to_have_text("42")
+    assert focused() == "submit", "the focus was lost"
+
+
+def test_a_queued_job_can_be_cancelled(page: Page, stack: Target) -> None:
+    expect(page.get_by_test_id("submit")).to_be_visible()
+    stack.stop("worker")
+    try:
+        submit_add(page, "1", "1")
+        first_job(page).get_by_test_id("job-cancel").click()
+        expect(first_job(page)).to_have_attribute("data-state", "REVOKED")
+        screenshot(page, "page-cancelled")
+    finally:
+        stack.start("worker")
+
+
+def test_the_token_is_asked_for_once_and_kept_for_the_tab(browser: Browser, vm: Supervisor) -> None:
+    token = "a-token-of-this-test"
+    context = browser.new_context()
+    context.set_default_timeout(10_000)
+    with vm.restarted_with("web", f"API_TOKEN={token}"):
+        page = context.new_page()
+        page.goto(f"{vm.base_url}/")
+        expect(page.get_by_test_id("token-form")).to_be_visible()
+        screenshot(page, "page-token")
+
+        page.get_by_test_id("token").fill("wrong")
+        page.get_by_test_id("token-submit").click()
+        expect(page.get_by_test_id("token-error")).to_contain_text("does not accept")
+        page.get_by_test_id("token").fill(token)
+        page.get_by_test_id("token-submit").click()
+        submit_add(page, "2", "2")
+        expect(first_job(page).get_by_test_id("job-result")).to_have_text("4")
+        expect(page.get_by_test_id("token-form")).to_be_hidden()
+
+        page.reload()
+        expect(page.get_by_test_id("task-select")).to_be_visible()
+        expect(page.get_by_test_id("token-form")).to_be_hidden()
+        assert token not in page.url
+        assert page.evaluate("localStorage.length") == 0, "a token must not outlive its tab"
+
+        other = context.new_page()
+        other.goto(f"{vm.base_url}/")
+        expect(other.get_by_test_id("token-form")).to_be_visible()
+    context.close()
