@@ -10,17 +10,19 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
     "or brew install python), or name yours: make up PYTHON=/path/to/python3.13" >&2
   exit 1
 fi
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
-  echo "Python's venv module is missing: sudo apt install python3-venv" >&2
-  exit 1
-fi
-
-redis=()
+missing=() redis=()
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if ! "$python" deploy/redis.py --find >/dev/null 2>&1; then
-  if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])'; then
-    "$python" deploy/redis.py --find
+  if "$python" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])'; then
+    redis=(-r requirements/redis.txt)
+  else
+    missing+=(redis-server)
   fi
-  redis=(-r requirements/redis.txt)
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "This machine lacks what the stack needs. Debian, Ubuntu: sudo apt install ${missing[*]}" \
+    "   macOS: brew install python redis" >&2
+  exit 1
 fi
 
 if [ ! -x .venv/bin/python ]; then

@@ -38,7 +38,10 @@ def check_figures(result: dict[str, Any], text: str) -> None:
         assert (column["min"], column["max"]) == (min(values), max(values))
         assert column["mean"] == pytest.approx(statistics.fmean(values), abs=1e-4)
         assert column["stdev"] == pytest.approx(statistics.stdev(values), abs=1e-4)
+    dates = {row["date"] for row in rows}
+    assert result["columns"]["date"].get("distinct") in (None, len(dates)), "a count that stopped is no count"
     weather = [row["weather"] for row in rows]
+    assert result["columns"]["weather"]["distinct"] == len(set(weather))
     assert result["columns"]["weather"]["top"][0] == [
         statistics.mode(weather),
         weather.count(statistics.mode(weather)),

@@ -12,13 +12,8 @@ from tests.e2e.test_datasets import WEATHER
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 REPORT = CHECKOUT / "report"
 

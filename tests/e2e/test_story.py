@@ -1,7 +1,6 @@
 """The main user story, as the README's "Your project" tells it: a project of one's own in place of the demo."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +45,14 @@ def edit(file: Path, pattern: str, replacement: str) -> None:
     file.write_text(text)
 
 
+def told(copy: Supervisor, pattern: str, shop: Path | None = None) -> None:
+    """Run a command as the README has it; `shop` is where the reader's project is, beside the checkout."""
+    found = re.search(pattern, (copy.root / "README.md").read_text())
+    assert found, f"the README does not say {pattern}"
+    done = copy.run(["sh", "-c", found[1].replace("../shop", str(shop))])
+    assert done.returncode == 0, f"{found[1]}\n{done.stderr}"
+
+
 @pytest.fixture
 def copy(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
     if request.config.getoption("--target") != "supervisor" or request.config.getoption("--base-url"):
@@ -56,18 +63,16 @@ def copy(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
 
 
 def test_a_project_of_ones_own_replaces_the_demo(copy: Supervisor, tmp_path: Path) -> None:
-    app, python = copy.root / "app", copy.root / ".venv" / "bin"
-    subprocess.run([python / "django-admin", "startproject", "shop"], cwd=tmp_path, check=True)
+    app = copy.root / "app"
+    subprocess.run([copy.root / ".venv/bin/django-admin", "startproject", "shop"], cwd=tmp_path, check=True)
     (tmp_path / "shop" / "shop" / "models.py").write_text(MODELS)
     (tmp_path / "shop" / "shop" / "tasks.py").write_text(TASKS)
 
-    shutil.copytree(tmp_path / "shop" / "shop", app / "shop")
-    shutil.rmtree(app / "demo")
+    told(copy, r"`(cp -r \.\./shop/shop app/shop && rm -r app/demo)`", shop=tmp_path / "shop")
     edit(app / "config" / "settings.py", r'^PROJECT_APPS = \["demo"\]$', 'PROJECT_APPS = ["shop"]')
     edit(app / "config" / "settings.py", r"^from demo\.schedules import .*$", SCHEDULE)
     edit(app / "config" / "urls.py", r"^#.*\n.*demo.*$", "")
-    made = copy.run([".venv/bin/python", "app/manage.py", "makemigrations", "shop"])
-    assert made.returncode == 0, made.stderr
+    told(copy, r"`(\.venv/bin/python app/manage\.py makemigrations shop)`")
     said = copy.make("up")
 
     assert "ping() = pong" in said
