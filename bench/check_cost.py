@@ -1,6 +1,8 @@
-"""What one health check costs: CPU time of `service.py check` against that of a Python that does nothing.
+"""What one health check costs: CPU time of `service.py check` against a Python that does nothing, and against
+`celery inspect ping`, the check that most stacks use.
 
-Run by `make bench`. Both are whole processes, measured in turn, so that a drift of the machine meets both.
+Run by `make bench` while the stack runs. All are whole processes, measured in turn, so that a drift of the
+machine meets all of them.
 """
 
 import os
@@ -9,8 +11,10 @@ import statistics
 import sys
 from pathlib import Path
 
-SERVICE = Path(__file__).resolve().parent.parent / "app" / "service.py"
-RUNS = 40
+APP = Path(__file__).resolve().parent.parent / "app"
+SERVICE = APP / "service.py"
+RUNS, PINGS = 40, 5
+PING = "celery inspect ping"
 
 
 def cpu_milliseconds(arguments: list[str]) -> float:
@@ -30,10 +34,13 @@ def main() -> None:
     for role in ("web", "worker", "beat", "flower"):
         commands[f"check {role}"] = [str(SERVICE), "check", role]
         commands[f"check {role} --ready"] = [str(SERVICE), "check", role, "--ready"]
+    os.environ.update(PYTHONPATH=str(APP), SERVICE_ROLE="worker")
+    commands[PING] = ["-m", "celery", "-A", "config", "inspect", "ping"]
     samples: dict[str, list[float]] = {name: [] for name in commands}
-    for _ in range(RUNS):
+    for run in range(RUNS):
         for name, arguments in commands.items():
-            samples[name].append(cpu_milliseconds(arguments))
+            if name != PING or run < PINGS:
+                samples[name].append(cpu_milliseconds(arguments))
     bare = statistics.median(samples["python -c pass"])
     print(f"{RUNS} runs each, Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores")
     for name, values in samples.items():

@@ -41,3 +41,12 @@ def client(patient: bool = False) -> Any:
                 retry=retry,
             )
         return _clients[patient]
+
+
+def server_problem(version: str) -> str | None:
+    """What is wrong with a Redis server of this version ("6.0.16"), or None when Celery's transport works with it."""
+    if tuple(int(part) for part in version.split(".")[:2]) >= (6, 2):
+        return None
+    return (
+        f"Redis {version} is too old for this Celery, which needs 6.2 or newer: tasks would fail. Upgrade the server."
+    )

@@ -16,7 +16,9 @@ import celery.worker.consumer.consumer as consumer_module
 from celery import Celery, bootsteps, signals
 from celery.worker import state as worker_state
 
+import redis
 from stack.apps import verify
+from stack.connections import client, server_problem
 from stack.env import environment, get, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
 
@@ -125,6 +127,17 @@ def _kill(pid: int, signum: int) -> None:
         pass
 
 
+def warn_of_an_old_redis(**_: Any) -> None:
+    """Say plainly at the first connection what would fail obscurely later."""
+    try:
+        version = client().info("server")["redis_version"]
+    except redis.RedisError:  # it went away again, or its ACL does not let us ask
+        return
+    if problem := server_problem(version):
+        logger.critical("%s", problem)
+
+
 def install_steps(app: Celery) -> None:
     """Give every worker of `app` its heartbeat and its bounded stop."""
     app.steps["worker"].add(Life)
+    signals.worker_ready.connect(warn_of_an_old_redis, weak=False)

@@ -10,6 +10,7 @@ from celery import current_app
 from celery.utils.collections import AttributeDict
 
 from stack.celeryconf import check_configuration, configuration
+from stack.connections import server_problem
 
 ENV = {"REDIS_PASSWORD": "p@ss/word"}
 
@@ -88,3 +89,10 @@ def test_celery_still_keeps_what_the_stop_reads() -> None:
     for name in ("reserved_requests", "requests", "should_stop", "should_terminate"):
         assert hasattr(celery.worker.state, name)
     assert "should_terminate" in inspect.getsource(celery.worker.state.maybe_shutdown)
+
+
+@pytest.mark.parametrize(("version", "fits"), [("6.0.16", False), ("5.0.3", False), ("6.2.14", True), ("8.0.2", True)])
+def test_a_redis_server_that_is_too_old_is_named_with_the_version_it_needs(version: str, fits: bool) -> None:
+    problem = server_problem(version)
+    assert (problem is None) is fits
+    assert fits or f"Redis {version}" in str(problem)
