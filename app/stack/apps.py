@@ -12,6 +12,8 @@ class StackConfig(AppConfig):
     name = "stack"
 
     def ready(self) -> None:
+        from stack import receivers  # noqa: F401 (importing it connects them)
+
         register(environment_fits)
 
 

@@ -130,7 +130,7 @@ def check_configuration(conf: Any, role: str, env: dict[str, str]) -> list[str]:
             "CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT sleeps its full time and works with prefork only: remove it, "
             "STOP_GRACE bounds the stop for every pool."
         )
-    for name, wanted in (("task_acks_late", True), ("task_reject_on_worker_lost", True)):
-        if conf[name] is not wanted:
-            found.append(f"CELERY_{name.upper()} must be {wanted}: otherwise a killed worker loses its tasks.")
+    for name in ("task_acks_late", "task_reject_on_worker_lost", "task_retry_on_worker_lost"):
+        if conf[name] is not True:
+            found.append(f"CELERY_{name.upper()} must be True: otherwise a killed worker loses its tasks.")
     return found

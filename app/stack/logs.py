@@ -8,9 +8,6 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from celery import signals
-from django.dispatch import receiver
-from django_structlog.celery import signals as structlog_signals
 
 QUIET_PATHS = ("GET /livez", "GET /readyz", "GET /static/")
 
@@ -66,14 +63,3 @@ def _drop_probes(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     if str(event.get("request", "")).startswith(QUIET_PATHS):
         raise structlog.DropEvent
     return event
-
-
-@signals.setup_logging.connect
-def keep_django_logging(**_: Any) -> None:
-    """Celery leaves logging alone where this signal has a receiver: Django has configured it."""
-
-
-@receiver(structlog_signals.bind_extra_task_metadata)
-def bind_task_name(task: Any, **_: Any) -> None:
-    """Put the task's name on each of its lines; django-structlog binds the id."""
-    structlog.contextvars.bind_contextvars(task=task.name)

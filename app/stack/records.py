@@ -16,6 +16,7 @@ from celery import current_app
 from stack.connections import client
 
 STARTED, REVOKED = "started", "revoked"
+WAS_REVOKED = "revoked before it started"
 
 
 def key(task_id: str) -> str:
@@ -96,11 +97,11 @@ def read(task_id: str) -> dict[str, Any] | None:
 
 
 def _error(state: str, result: Any) -> dict[str, str] | None:
-    if state in ("FAILURE", "RETRY") and isinstance(result, dict):
+    if state in ("FAILURE", "RETRY", "REVOKED") and isinstance(result, dict) and "exc_type" in result:
         message = result.get("exc_message", "")
         text = " ".join(str(part) for part in message) if isinstance(message, list | tuple) else str(message)
         return {"type": str(result.get("exc_type", "Error")), "message": text}
-    return {"type": "TaskRevokedError", "message": "revoked before it started"} if state == "REVOKED" else None
+    return {"type": "TaskRevokedError", "message": WAS_REVOKED} if state == "REVOKED" else None
 
 
 def _iso(timestamp: str | None) -> str | None:

@@ -38,13 +38,11 @@ def _forget_quietly(task_id: str) -> None:
 class Task(DjangoTask):
     """Base of every task of the project.
 
-    Acknowledged when done, run again when its worker dies (three times at most), and never started once revoked.
+    Run again when its pool process dies (three times at most), and never started once revoked. A subclass that
+    has a `before_start` of its own calls this one's.
     """
 
     abstract = True
-    acks_late = True
-    reject_on_worker_lost = True
-    retry_on_worker_lost = True
     max_retries = 3
     default_retry_delay = 5
     #: Set `api=True` on a task to let the HTTP API run it.
@@ -53,7 +51,7 @@ class Task(DjangoTask):
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         super().before_start(task_id, args, kwargs)
         if records.claim(task_id, self.name, records.STARTED, patient=True) == records.REVOKED:
-            self.backend.mark_as_revoked(task_id, "revoked", request=self.request)
+            self.backend.mark_as_revoked(task_id, records.WAS_REVOKED, request=self.request)
             raise Ignore()
 
     def progress(self, current: int, total: int) -> None:

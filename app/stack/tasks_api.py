@@ -14,6 +14,7 @@ from kombu.utils.uuid import uuid
 from ninja import Field, Header, Path, Query, Router, Schema
 from ninja.errors import HttpError
 
+import redis
 from stack import counters, records
 from stack.api import Problem
 from stack.connections import client
@@ -108,15 +109,20 @@ def submit(
     eta = _eta(call)
     task_id, seen = _id_for(idempotency_key, name, call) if idempotency_key else (uuid(), False)
     if not seen:
-        _refuse_when_full(job)
-        job.apply_async(
-            kwargs=kwargs,
-            task_id=task_id,
-            countdown=call.countdown,
-            eta=eta,
-            expires=call.expires,
-            priority=call.priority,
-        )
+        try:
+            _refuse_when_full(job)
+            job.apply_async(
+                kwargs=kwargs,
+                task_id=task_id,
+                countdown=call.countdown,
+                eta=eta,
+                expires=call.expires,
+                priority=call.priority,
+            )
+        except Exception:
+            if idempotency_key:
+                _let_go(task_id)
+            raise
     url = f"/api/tasks/{task_id}"
     response["Location"] = url
     state = (records.read(task_id) or {}).get("state", "PENDING") if seen else "PENDING"
@@ -144,8 +150,27 @@ def _id_for(key: str, name: str, call: TaskCall) -> tuple[str, bool]:
     task_id, digest = stored.split()
     if digest != wanted.split()[1]:
         raise HttpError(422, "Idempotency-Key: it was used before for another call; take a new one.")
-    # The first call may have ended between taking the key and publishing: then this one publishes.
-    return task_id, records.exists(task_id)
+    # One of several calls publishes: the one that takes the lock. It is held for longer than a call lasts, so
+    # that after a call that ended between the key and the message, the next one publishes.
+    if not records.exists(task_id) and client().set(_lock(task_id), 1, nx=True, ex=10):
+        return task_id, False
+    for _ in range(10):
+        if records.exists(task_id):
+            return task_id, True
+        time.sleep(0.1)
+    raise HttpError(409, "Idempotency-Key: the first call with it is still under way. Try again in 10 s.")
+
+
+def _lock(task_id: str) -> str:
+    return f"stack:idempotency:lock:{task_id}"
+
+
+def _let_go(task_id: str) -> None:
+    """The call failed: let the next one with the same key publish at once."""
+    try:
+        client().delete(_lock(task_id))
+    except redis.RedisError:  # then the lock ends by itself
+        return
 
 
 def _refuse_when_full(job: Any) -> None:
@@ -182,7 +207,7 @@ def revoke(request: HttpRequest, task: Path[str]) -> Any:
         raise HttpError(409, f"The task is done ({state['state']}); there is nothing to revoke.")
     if records.claim(task, state["name"], records.REVOKED) != records.REVOKED:
         raise HttpError(409, "The task runs already; it cannot be revoked any more.")
-    current_app.backend.mark_as_revoked(task, "revoked")
+    current_app.backend.mark_as_revoked(task, records.WAS_REVOKED)
     return 202, {"id": task, "name": state["name"], "state": "REVOKED", "url": f"/api/tasks/{task}"}
 
 

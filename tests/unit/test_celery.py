@@ -48,6 +48,7 @@ SAFE = {
     "worker_soft_shutdown_timeout": 0,
     "task_acks_late": True,
     "task_reject_on_worker_lost": True,
+    "task_retry_on_worker_lost": True,
 }
 
 
@@ -64,6 +65,7 @@ SAFE = {
         ("worker_soft_shutdown_timeout", 30),
         ("task_acks_late", False),
         ("task_reject_on_worker_lost", None),
+        ("task_retry_on_worker_lost", False),
     ],
 )
 def test_a_setting_that_loses_tasks_is_named(setting: str, value: object) -> None:
