@@ -5,7 +5,7 @@ import time
 from typing import Annotated, Any
 
 import structlog
-from celery import shared_task
+from celery import group, shared_task
 from django.core import mail
 from pydantic import Field
 
@@ -92,6 +92,15 @@ def summarize(self: Any, dataset: Annotated[str, Field(max_length=200)]) -> dict
     It only reads, so running it twice is safe.
     """
     return summary(read_rows(dataset), self.progress)
+
+
+@shared_task(name="group_task", bind=True, **demo_task)
+def group_task(self: Any, size: Annotated[int, Field(ge=1, le=1000)]) -> Any:
+    """The sum of a group of `add(i, i)`: the task becomes the canvas, and waits for nothing in a worker's slot.
+
+    Pure, so running it twice is safe.
+    """
+    return self.replace(group(add.s(number, number) for number in range(size)) | xsum.s())
 
 
 @shared_task(name="send_mail", **demo_task)

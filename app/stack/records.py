@@ -30,7 +30,9 @@ def accept(task_id: str, name: str, retries: int, patient: bool = False) -> None
         redis.exceptions.RedisError: Redis does not take it; then the task must not be published either.
     """
     pipe = client(patient).pipeline(transaction=True)
-    pipe.hset(key(task_id), mapping={"name": name, "retries": retries})
+    pipe.hset(key(task_id), "retries", retries)
+    # A task that replaces itself by a canvas keeps its id, and its own name.
+    pipe.hsetnx(key(task_id), "name", name)
     pipe.hsetnx(key(task_id), "queued_at", time.time())
     if retries:
         pipe.hdel(key(task_id), "claim")
@@ -58,7 +60,8 @@ def claim(task_id: str, name: str, wanted: str, patient: bool = False) -> str:
     pipe = client(patient).pipeline(transaction=True)
     pipe.hsetnx(key(task_id), "claim", wanted)
     pipe.hget(key(task_id), "claim")
-    pipe.hsetnx(key(task_id), "name", name)
+    if name:
+        pipe.hsetnx(key(task_id), "name", name)
     if wanted == STARTED:
         pipe.hset(key(task_id), "started_at", time.time())
     pipe.expire(key(task_id), current_app.conf.result_expires)
@@ -68,14 +71,24 @@ def claim(task_id: str, name: str, wanted: str, patient: bool = False) -> str:
 
 def read(task_id: str) -> dict[str, Any] | None:
     """The record and the stored result of a task in one round trip, as the API shows it; None if unknown."""
+    return read_many([task_id])[0]
+
+
+def read_many(task_ids: list[str]) -> list[dict[str, Any] | None]:
+    """As `read`, for several tasks in one round trip."""
     backend = current_app.backend
     pipe = client().pipeline(transaction=False)
-    pipe.hgetall(key(task_id))
-    pipe.get(backend.get_key_for_task(task_id).decode())
-    record, stored = pipe.execute()
-    if not record:
-        return None
-    meta = backend.decode(stored) if stored else {}
+    for task_id in task_ids:
+        pipe.hgetall(key(task_id))
+        pipe.get(backend.get_key_for_task(task_id).decode())
+    answers = pipe.execute()
+    return [
+        _shown(task_id, record, backend.decode(stored) if stored else {}) if record else None
+        for task_id, record, stored in zip(task_ids, answers[::2], answers[1::2], strict=True)
+    ]
+
+
+def _shown(task_id: str, record: dict[str, str], meta: dict[str, Any]) -> dict[str, Any]:
     state = "REVOKED" if record.get("claim") == REVOKED else meta.get("status", "PENDING")
     if state == "PENDING" and int(record.get("retries", 0)):
         state = "RETRY"

@@ -34,7 +34,7 @@ def test_arguments_go_by_name_and_unchanged() -> None:
 
 def test_only_tasks_that_say_so_are_open_to_the_api() -> None:
     names = api_tasks().keys()
-    assert {"add", "mul", "xsum", "sleep", "fail", "flaky", "summarize", "send_mail", "ping"} == names
+    assert {"add", "mul", "xsum", "sleep", "fail", "flaky", "summarize", "send_mail", "group_task", "ping"} == names
 
 
 def test_every_open_task_has_a_schema_and_says_why_running_it_twice_is_safe() -> None:

@@ -1,0 +1,168 @@
+"""The calls of /api/canvas: several tasks sent as one, with one progress."""
+
+import time
+from typing import Annotated, Any, Literal
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Path, Query, Router, Schema
+from ninja.errors import HttpError
+
+from stack import canvas
+from stack.api import Problem
+from stack.schemas import api_tasks, bind
+from stack.tasks_api import WAITERS
+
+MAX_TASKS, MAX_ITEMS, MAX_RANGE = 1_000, 100_000, 10_000_000
+router = Router(tags=["canvas"])
+
+
+class Call(Schema):
+    name: str
+    args: list[Any] = Field(default=[], max_length=100)
+    kwargs: dict[str, Any] = Field(default={})
+
+
+class CanvasCall(Schema):
+    """Which fields a kind takes: group and chain `tasks`; chord `header` and `body`; map and starmap `name` and
+    `items`; chunks `name`, `size` and `items` or `range`, which stands for the items (i, i) from a to b - 1."""
+
+    tasks: list[Call] = Field(default=[], max_length=MAX_TASKS)
+    header: list[Call] = Field(default=[], max_length=MAX_TASKS)
+    body: Call | None = None
+    name: str | None = None
+    items: list[Any] = Field(default=[], max_length=MAX_ITEMS)
+    range: tuple[int, int] | None = None
+    size: int = Field(default=100, ge=1, le=100_000)
+
+
+class CanvasRef(Schema):
+    id: str
+    kind: str
+    url: str
+
+
+class CanvasState(Schema):
+    id: str
+    kind: str
+    state: str
+    ready: bool
+    successful: bool
+    completed: int
+    total: int
+    result: Any = None
+    error: dict[str, str] | None = None
+    members: list[str]
+
+
+Kind = Literal["group", "chain", "chord", "map", "starmap", "chunks"]
+
+
+@router.post("/{canvas}", response={202: CanvasRef, 404: Problem, 422: Problem, 429: Problem, 503: Problem})
+def send(
+    request: HttpRequest, response: HttpResponse, kind: Annotated[Kind, Path(alias="canvas")], call: CanvasCall
+) -> Any:
+    """Send a canvas; what it takes depends on its kind."""
+    try:
+        plan = _plan(kind, call)
+    except ValueError as problem:
+        raise HttpError(422, str(problem)) from None
+    url = f"/api/canvas/{canvas.send(plan)}"
+    response["Location"] = url
+    return 202, {"id": plan.id, "kind": kind, "url": url}
+
+
+def _plan(kind: str, call: CanvasCall) -> canvas.Plan:
+    if kind == "group":
+        return canvas.plan_group(_signatures("tasks", call.tasks))
+    if kind == "chain":
+        return canvas.plan_chain(_signatures("tasks", call.tasks, chained=True))
+    if kind == "chord":
+        if call.body is None:
+            raise ValueError("body: a chord needs one.")
+        return canvas.plan_chord(_signatures("header", call.header), _signature(call.body, "body", chained=True))
+    if call.name is None:
+        raise ValueError(f"name: {kind} needs the name of one task.")
+    task, items = _task(call.name, "name"), _items(kind, call)
+    if kind == "chunks":
+        if len(items) > call.size * MAX_TASKS:
+            raise ValueError(f"size: {len(items)} items make more than {MAX_TASKS} chunks of {call.size}.")
+        return canvas.plan_chunks(task, items, call.size)
+    return canvas.plan_map(kind, task, items)
+
+
+def _items(kind: str, call: CanvasCall) -> list[Any]:
+    if call.range is not None:
+        first, end = call.range
+        if kind != "chunks" or call.items or not 0 < end - first <= MAX_RANGE:
+            raise ValueError(f"range: only chunks takes one, without items, over 1 to {MAX_RANGE} numbers.")
+        bind(_task(call.name or "", "name"), [first, first], {})
+        return [(number, number) for number in range(first, end)]
+    if not call.items:
+        raise ValueError("items: at least one.")
+    task = _task(call.name or "", "name")
+    for place, item in enumerate(call.items):
+        if kind != "map" and not isinstance(item, list):
+            raise ValueError(f"items.{place}: a list of arguments, as [1, 2].")
+        _bound(task, [item] if kind == "map" else item, {}, f"items.{place}")
+    return call.items
+
+
+def _signatures(where: str, calls: list[Call], chained: bool = False) -> list[Any]:
+    if not calls:
+        raise ValueError(f"{where}: at least one task.")
+    return [_signature(call, f"{where}.{place}", chained and place > 0) for place, call in enumerate(calls)]
+
+
+def _signature(call: Call, where: str, chained: bool = False) -> Any:
+    task = _task(call.name, where)
+    if not chained:  # the first argument of a chained task is the result before it, which nobody knows yet
+        _bound(task, call.args, call.kwargs, where)
+    return task.s(*call.args, **call.kwargs)
+
+
+def _task(name: str, where: str) -> Any:
+    if task := api_tasks().get(name):
+        return task
+    raise ValueError(f"{where}: there is no task {name[:200]!r}; GET /api/tasks lists those that may be run.")
+
+
+def _bound(task: Any, args: list[Any], kwargs: dict[str, Any], where: str) -> None:
+    try:
+        bind(task, args, kwargs)
+    except ValueError as problem:
+        raise ValueError(f"{where}: {problem}") from None
+
+
+@router.get("/{canvas}", response={200: CanvasState, 404: Problem, 422: Problem, 503: Problem})
+def status(
+    request: HttpRequest,
+    canvas_id: Annotated[str, Path(alias="canvas")],
+    wait: Annotated[float, Query(ge=0, le=30)] = 0,
+) -> Any:
+    """Progress, result or the first error of a canvas; `wait` as for a task."""
+    state = _known(canvas_id)
+    if wait and not state["ready"] and WAITERS.acquire(blocking=False):
+        try:
+            end = time.monotonic() + wait
+            while not state["ready"] and (left := end - time.monotonic()) > 0:
+                time.sleep(min(0.1, left))
+                state = _known(canvas_id)
+        finally:
+            WAITERS.release()
+    return state
+
+
+@router.delete("/{canvas}", response={202: CanvasState, 404: Problem, 409: Problem, 503: Problem})
+def revoke(request: HttpRequest, canvas_id: Annotated[str, Path(alias="canvas")]) -> Any:
+    """Revoke every task of a canvas that has not started."""
+    if _known(canvas_id)["ready"]:
+        raise HttpError(409, "The canvas is done; there is nothing to revoke.")
+    canvas.revoke(canvas_id)
+    return 202, _known(canvas_id)
+
+
+def _known(canvas_id: str) -> dict[str, Any]:
+    state = canvas.read(canvas_id)
+    if state is None:
+        raise HttpError(404, f"No canvas has the id {canvas_id[:200]!r}, or its results have expired.")
+    return state
