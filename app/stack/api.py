@@ -64,4 +64,5 @@ def _celery_gave_up(request: HttpRequest, problem: RuntimeError) -> HttpResponse
 
 
 api.add_router("/tasks", "stack.tasks_api.router")
+api.add_router("/schedules", "stack.schedules_api.router")
 api.add_router("/canvas", "stack.canvas_api.router")

@@ -101,7 +101,11 @@ def _caller(role: str, env: dict[str, str], broker: dict[str, Any]) -> dict[str,
         "beat_max_loop_interval": 2,
         "redbeat_lock_timeout": 10,
         "redbeat_redis_url": broker_url(role, env),
-        "redbeat_redis_options": {"socket_timeout": 3, "socket_connect_timeout": 3, "socket_keepalive": True},
+        "redbeat_redis_options": {
+            "socket_timeout": seconds,
+            "socket_connect_timeout": seconds,
+            "socket_keepalive": True,
+        },
     }
 
 

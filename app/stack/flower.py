@@ -14,3 +14,5 @@ logging.config.dictConfig(logging_config(get("LOG_LEVEL", env), get("LOG_FORMAT"
 app = Celery("flower")
 app.conf.update(configuration("flower", env))
 app.conf.accept_content = ["json"]
+# kombu lets every reader put back what dead workers held. That is for workers alone: Flower has no right to it.
+app.conf.broker_transport_options |= {"visibility_timeout": 10**9}

@@ -51,6 +51,15 @@ class Entry(RedBeatSchedulerEntry):
             fields |= {"schedule": schedule(3600.0), "enabled": False}
         return fields
 
+    @classmethod
+    def from_stored(cls, definition: str, meta: str | None, app: Any) -> "Entry":
+        """An entry of the two texts in its Redis hash."""
+        entry = cls(app=app, **cls.decode_definition(definition))
+        stored = schedules.loads(meta) if meta else {}
+        entry.last_run_at = stored.get("last_run_at")
+        entry.total_run_count = stored.get("total_run_count") or 0
+        return entry
+
     def definition(self) -> str:
         """What the entry is, without when it last ran."""
         names = ("name", "task", "args", "kwargs", "options", "schedule", "enabled")

@@ -104,7 +104,8 @@ class Supervisor:
         self.make("down")
 
     def stop(self, role: str) -> None:
-        self.control("stop", role)
+        if role in self.pids():
+            self.control("stop", role)
 
     def start(self, role: str) -> None:
         # supervisorctl would wait for `startsecs`, long after the role is ready.
@@ -186,6 +187,13 @@ class Supervisor:
         """A client with the operator's rights."""
         password = self.secret("redis/admin_password")
         return redis.Redis(port=self.redis_port, username="admin", password=password, decode_responses=True)
+
+    def holds(self, task_id: str) -> dict[str, int]:
+        """In how many messages of Redis the task is, by place: queued, or given to a worker and not yet done."""
+        with self.redis() as admin:
+            places = {"default": admin.lrange("default", 0, -1), "unacked": admin.hvals("unacked")}
+        found = {place: sum(task_id in message for message in messages) for place, messages in places.items()}
+        return {place: count for place, count in found.items() if count}
 
     def secret(self, name: str) -> str:
         return (self.root / "run" / "secrets" / name).read_text().strip()

@@ -46,7 +46,9 @@ def test_a_killed_role_comes_back_by_itself(role: str, vm: Supervisor, api: Clie
 
     wait_until(lambda: vm.pids().get(role, before) != before, 20)
     vm.wait_ready(role)
-    assert api.run("add", 2, 3, within=20)["result"] == 5
+    # A killed gunicorn leaves processes that answer a little longer, so one answer proves nothing.
+    wait_until(lambda: api.run("add", 2, 3, within=20)["result"] == 5, 20)
+    assert vm.check(role, ready=True) is None
 
 
 def test_make_up_while_running_says_so_and_changes_nothing(vm: Supervisor) -> None:
@@ -134,9 +136,7 @@ def test_a_task_too_long_for_the_stop_is_handed_back_and_runs_again_once(
 
         vm.stop("worker")  # after 5 s, which is STOP_GRACE - 15, it gives the task back
         assert api.state(task_id)["ready"] is False
-        with vm.redis() as admin:
-            assert admin.llen("default") == 1
-            assert admin.hlen("unacked") == 0
+        assert vm.holds(task_id) == {"default": 1}
         vm.start("worker")
 
         second = api.reaches(task_id, "STARTED")
