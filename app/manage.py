@@ -2,11 +2,16 @@
 
 import os
 import sys
+from pathlib import Path
 
-from stack.env import environment
+from stack import secretfiles
+from stack.env import environment, get
 
 if __name__ == "__main__":
     os.environ.update(environment())
+    if not os.environ.get("SECRET_KEY_FILE") and not os.environ.get("SECRET_KEY"):
+        # In a checkout, as `make up` does: `makemigrations` may come before the first start.
+        secretfiles.make(Path(get("RUN_DIR", os.environ)) / "secrets")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from django.core.management import execute_from_command_line
 

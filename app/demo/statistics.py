@@ -43,7 +43,9 @@ class Column:
         """JSON-ready: count, empty, and min, max, mean, stdev (sample) or the commonest values."""
         counted: dict[str, Any] = {"count": self.count, "empty": self.empty}
         if not self.count or not self.numeric or not math.isfinite(self.squares):
-            return counted | {"distinct": len(self.values), "top": self.values.most_common(5)}
+            # Beyond the cap nobody counted how many there are.
+            distinct = {"distinct": len(self.values)} if len(self.values) < DISTINCT else {}
+            return counted | distinct | {"top": self.values.most_common(5)}
         deviation = math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else 0.0
         rounded = {"min": self.least, "max": self.most, "mean": round(self.mean, 4), "stdev": round(deviation, 4)}
         return counted | rounded

@@ -104,7 +104,7 @@ def _shown(task_id: str, record: dict[str, str], meta: dict[str, Any]) -> dict[s
         "progress": result if state == "PROGRESS" else None,
         "retries": int(record.get("retries", 0)),
         "queued_at": _iso(record.get("queued_at")),
-        "started_at": _iso(record.get("started_at")),
+        "started_at": None if record.get("claim") == REVOKED else _iso(record.get("started_at")),
         "done_at": meta.get("date_done") if ready else None,
     }
 

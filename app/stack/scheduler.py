@@ -6,6 +6,7 @@ the same state, so a second beat is a hot standby.
 """
 
 import logging
+from datetime import timedelta
 from typing import Any
 
 from celery.beat import SchedulingError
@@ -50,6 +51,17 @@ class Entry(RedBeatSchedulerEntry):
                 logger.error("beat: %s has a schedule of the unknown class %s; it does not run", fields["name"], kind)
             fields |= {"schedule": schedule(3600.0), "enabled": False}
         return fields
+
+    @property
+    def due_at(self) -> Any:
+        """The time of the next run, or None when there is none.
+
+        RedBeat adds what is left from now to the last run, which is too early for all but the newest entries.
+        """
+        if self.last_run_at is None:
+            return self.default_now()
+        left = self.schedule.remaining_estimate(self.last_run_at)
+        return None if left is None else self.default_now() + max(left, timedelta(0))
 
     @classmethod
     def from_stored(cls, definition: str, meta: str | None, app: Any) -> "Entry":

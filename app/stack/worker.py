@@ -15,14 +15,19 @@ from typing import Any
 import celery.worker.consumer.consumer as consumer_module
 from celery import Celery, bootsteps, signals
 from celery.worker import state as worker_state
+from django_structlog.celery.steps import DjangoStructLogInitStep
+from kombu.exceptions import OperationalError
 
 import redis
+from stack import transport
 from stack.apps import verify
 from stack.connections import client, server_problem
 from stack.env import environment, get, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
+from stack.transport import put_back
 
 logger = logging.getLogger(__name__)
+OUTAGE = (OperationalError, redis.RedisError)
 HAND_BACK = 15  # seconds before STOP_GRACE ends that are kept for handing back what still runs
 
 
@@ -33,8 +38,9 @@ class Life(bootsteps.StartStopStep):
         verify()
         env = environment()
         self.worker = worker
-        self.cancelled: Any = None
-        self.idle = self.was_idle = False
+        self.channel: Any = None
+        self.idle = self.was_idle = self.draining = False
+        self.count = 0  # of the tasks that were ever begun
         self.soft_timeout = get("STOP_GRACE", env) - HAND_BACK
         self.heartbeat = Heartbeat(
             heartbeat_path("worker", env), loop_limit("worker", env), lambda: hand_back(self.worker)
@@ -48,27 +54,47 @@ class Life(bootsteps.StartStopStep):
 
     def _watched(self, maybe_shutdown: Any) -> Any:
         def turn() -> Any:
-            # A task that ended in the last turn is acknowledged in this one: idle is two turns without a task.
-            self.idle, self.was_idle = self.was_idle, not worker_state.reserved_requests
+            # A task that ended in the last turn is acknowledged in this one: idle is two turns without a task. A
+            # solo pool's task begins and ends within one turn; only the count tells.
+            count, self.count = self.count, worker_state.all_total_count[0]
+            self.idle, self.was_idle = self.was_idle, not worker_state.reserved_requests and count == self.count
+            self._notice_a_new_channel()
             if not self.heartbeat.is_stopping:
                 self.heartbeat.turn(why_not_ready(self.worker) or "ready")
-            elif worker_state.should_terminate is None and self._draining():
-                return None
+            elif worker_state.should_terminate is None:
+                if not (self.idle and self.was_idle):
+                    return None
+                self._put_back(self.channel)
             return maybe_shutdown()
 
         return turn
 
-    def _draining(self) -> bool:
-        """Whether running tasks still need the loop. Takes no further task from the first call on.
+    def _notice_a_new_channel(self) -> None:
+        """After a reconnect: put back what came over the old connection and does not run; on a stop: drain.
 
-        Celery's own warm shutdown leaves the loop at once, and then drops what a pool process was given but
-        has not yet reported as begun: that task runs, is put back and runs again, and the stop takes 30 s.
+        Draining, because Celery's own warm shutdown leaves the loop at once, and then drops what a pool process
+        was given but has not yet reported as begun: that task runs, is put back and runs again, and the stop
+        takes 30 s. Here the loop goes on until no task is left.
         """
         tasks = self.worker.consumer.task_consumer
-        if tasks and tasks is not self.cancelled:
-            self.cancelled = tasks
+        if not tasks or not self.worker.consumer.connection:
+            return
+        if tasks.channel is not self.channel:
+            old, self.channel = self.channel, tasks.channel
+            self._put_back(old)
+            self.draining = False
+        if self.heartbeat.is_stopping and not self.draining:
+            self.draining = True
             tasks.cancel()
-        return not (self.idle and self.was_idle)
+
+    def _put_back(self, channel: Any) -> None:
+        if channel is None:
+            return
+        running = {request.message.delivery_tag for request in list(worker_state.active_requests)}
+        try:
+            put_back(tag for tag in channel.qos.held() if tag not in running)
+        except OUTAGE as error:
+            logger.error("tasks that wait for their time come back after VISIBILITY_TIMEOUT: %s", error)
 
     def _stopping(self, **_: Any) -> None:
         if self.heartbeat.is_stopping:
@@ -99,9 +125,8 @@ def why_not_ready(worker: Any) -> str | None:
 def hand_back(worker: Any) -> None:
     """Put every task that this worker holds back into its queue, then end its pool's processes.
 
-    The children are frozen first: one that finished or died now would be acknowledged or retried by the
-    main thread at the same time. kombu's restore is a transaction over the `unacked` hash, so of the two
-    only one can win. Where Redis does not answer, the tasks come back after VISIBILITY_TIMEOUT.
+    The children are frozen first: one that finished or died now would be acknowledged or retried by the main
+    thread at the same time. Where Redis does not answer, the tasks come back after VISIBILITY_TIMEOUT.
     """
     processes = getattr(getattr(worker.pool, "_pool", None), "_pool", ())  # prefork's; other pools have none
     children = [process.pid for process in processes if hasattr(process, "pid")]
@@ -109,11 +134,9 @@ def hand_back(worker: Any) -> None:
         _kill(pid, signal.SIGSTOP)
     held = [request for request in list(worker_state.requests.values()) if not request.acknowledged]
     try:
-        with worker.app.connection_for_write() as connection:
-            channel = connection.default_channel
-            for request in held:
-                channel.qos.restore_by_tag(request.message.delivery_tag)
-                logger.warning("handed back %s[%s]", request.name, request.id)
+        put_back(request.message.delivery_tag for request in held)
+        for request in held:
+            logger.warning("handed back %s[%s]", request.name, request.id)
     except Exception as error:  # whatever happens here, the process ends and Redis still holds the tasks
         logger.error("could not hand back %d tasks, they return after VISIBILITY_TIMEOUT: %s", len(held), error)
     for pid in children:
@@ -140,4 +163,6 @@ def warn_of_an_old_redis(**_: Any) -> None:
 def install_steps(app: Celery) -> None:
     """Give every worker of `app` its heartbeat and its bounded stop."""
     app.steps["worker"].add(Life)
+    app.steps["worker"].add(DjangoStructLogInitStep)
+    transport.install()
     signals.worker_ready.connect(warn_of_an_old_redis, weak=False)

@@ -8,7 +8,7 @@ from stack.env import VARS, example
 PROJECT = Path(__file__).resolve().parents[2]
 CODE = [path for path in (PROJECT / "app").rglob("*.py") if "migrations" not in path.parts]
 DEPLOY = list((PROJECT / "deploy").glob("*.py"))
-READ = re.compile(r"""(?:\bget\(\s*|env\.get\(\s*|\benv\[)["']([A-Z][A-Z_]+)["']""")
+READ = re.compile(r"""(?:(?<![.\w])get\(\s*|(?:env|ENV)\.get\(\s*|\benv\[)["']([A-Z][A-Z_]+)["']""")
 
 
 def names_read() -> set[str]:

@@ -88,7 +88,14 @@ def test_celery_still_calls_maybe_shutdown_where_the_heartbeat_hangs() -> None:
 
 
 def test_celery_still_keeps_what_the_stop_reads() -> None:
-    for name in ("reserved_requests", "requests", "should_stop", "should_terminate"):
+    for name in (
+        "reserved_requests",
+        "active_requests",
+        "requests",
+        "all_total_count",
+        "should_stop",
+        "should_terminate",
+    ):
         assert hasattr(celery.worker.state, name)
     assert "should_terminate" in inspect.getsource(celery.worker.state.maybe_shutdown)
 

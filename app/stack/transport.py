@@ -1,0 +1,81 @@
+"""kombu's Redis transport through a lost connection: what runs is neither repeated nor left behind.
+
+When a worker's connection breaks, kombu 5.7 closes the channel and puts every unacknowledged message back
+into its queue, those of tasks that still run among them: with Redis up again they run twice. With Redis down
+that fails, ends the worker with an AttributeError, and the task that finishes meanwhile is acknowledged on a
+channel that no longer exists: its message stays in `unacked` and runs again after VISIBILITY_TIMEOUT.
+
+So a channel restores nothing by itself here. A closed channel acknowledges over a new connection, and the
+worker puts back what it holds and does not run: after a reconnect, and when it stops.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery import current_app
+from kombu.transport import redis
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def fresh_qos() -> Iterator[Any]:
+    """The book-keeping of unacknowledged messages over a connection of its own, which is tried twice.
+
+    Raises:
+        kombu.exceptions.OperationalError: Redis does not answer.
+    """
+    once = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+    with current_app.connection_for_write(transport_options=once) as connection:
+        yield connection.default_channel.qos
+
+
+class QoS(redis.QoS):
+    """Acknowledges and rejects by the message's tag, which Redis knows whichever connection names it."""
+
+    def ack(self, delivery_tag: str) -> None:
+        if not self._is_gone():
+            super().ack(delivery_tag)
+            return
+        with fresh_qos() as qos:
+            qos.ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if not self._is_gone():
+            super().reject(delivery_tag, requeue)
+            return
+        with fresh_qos() as qos:
+            qos.reject(delivery_tag, requeue)
+
+    def _is_gone(self) -> bool:
+        transport = self.channel.connection
+        return self.channel.closed or transport is None or transport.client is None
+
+    def held(self) -> list[str]:
+        """Tags of the messages that were delivered on this channel and not acknowledged."""
+        self._flush()
+        return list(self._delivered)
+
+
+def install() -> None:
+    """Put this into kombu's channel, for the whole process."""
+    redis.Channel.QoS = QoS
+    redis.Channel.do_restore = False
+
+
+def put_back(tags: Iterable[str]) -> None:
+    """Put unacknowledged messages back into their queues; one that was acknowledged meanwhile is left alone.
+
+    kombu's restore is a transaction over the `unacked` hash, so against an acknowledgement only one can win.
+
+    Raises:
+        kombu.exceptions.OperationalError, redis.exceptions.RedisError: Redis does not answer; then they come
+        back after VISIBILITY_TIMEOUT.
+    """
+    if wanted := list(tags):
+        with fresh_qos() as qos:
+            for tag in wanted:
+                qos.restore_by_tag(tag)
+        logger.warning("put %d tasks back into their queues: %s", len(wanted), ", ".join(wanted))

@@ -1,0 +1,46 @@
+"""Redis goes away or cuts the connection while tasks run: each ends once, and the worker lives."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.roles.conftest import Redis, Role
+from tests.waiting import stays, wait_until
+
+
+def down(server: Redis) -> None:
+    server.stop()
+    stays(lambda: True, 10)
+    server.start()
+
+
+def cut(server: Redis) -> None:
+    server.client.client_kill_filter(_type="normal", skipme=True)
+    server.client.client_kill_filter(_type="pubsub", skipme=True)
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("outage", [down, cut])
+def test_what_runs_through_an_outage_runs_once_and_what_waits_still_runs(
+    outage: Callable[[Redis], None],
+    pool: str,
+    run_role: Callable[..., Role],
+    send: Callable[..., str],
+    redis_server: Redis,
+) -> None:
+    worker = run_role("worker", WORKER_POOL=pool).wait_ready()
+    running, delayed = send("sleep", 5), send("add", 1, 2, countdown=12)
+    wait_until(lambda: redis_server.client.hlen("unacked") == 2, 10)
+
+    outage(redis_server)
+
+    for task in (running, delayed):
+        wait_until(lambda task=task: runs_of(worker, task) == 1, 40)  # type: ignore[misc]
+    wait_until(lambda: (redis_server.client.hlen("unacked"), redis_server.client.llen("default")) == (0, 0), 10)
+    assert [runs_of(worker, task) for task in (running, delayed)] == [1, 1]
+    assert worker.process.poll() is None
+    assert "Connection to broker lost" in worker.log.read_text()
+
+
+def runs_of(worker: Role, task: str) -> int:
+    return worker.log.read_text().count(f'"task_id": "{task}", "event": "on_success"')
