@@ -13,11 +13,17 @@ help: ## list the verbs
 .venv/.installed: requirements/base.txt requirements/vm.txt requirements/redis.txt
 	@deploy/venv.sh $(PYTHON)
 
+# TARGET=compose leads to docker/compose.mk; without it the verbs mean supervisord on this machine.
+ifeq ($(TARGET),compose)
+up: up-compose
+down: down-compose
+else
 up: .venv/.installed ## start every role with a Redis of its own, prove one task, print the addresses
 	@$(VENV)/python deploy/vm.py up
 
 down: .venv/.installed ## stop every role; queued tasks are kept
 	@$(VENV)/python deploy/vm.py down
+endif
 
 scale: .venv/.installed ## run several workers: make scale worker=3
 	@$(VENV)/python deploy/vm.py scale worker $(worker)
@@ -40,6 +46,10 @@ schedules-reset: .venv/.installed ## undo run-time changes to the schedules of t
 test: .venv/.dev .venv-fuzz/.installed ## run every test that needs no engine and no cluster
 	@$(VENV)/python -m pytest
 
+test-compose: .venv/.dev ## what only an engine can show, and the end-to-end tests on compose
+	@$(VENV)/python -m pytest tests/compose
+	@$(VENV)/python -m pytest tests/e2e --target compose
+
 smoke: .venv/.dev ## the end-to-end tests against what runs: make smoke TARGET=supervisor
 	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url $(or $(BASE_URL),http://$(or $(WEB_BIND),127.0.0.1:8000))
 
@@ -47,6 +57,7 @@ check: .venv/.dev ## ruff, mypy, shellcheck, yamllint, codespell
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@SECRET_KEY=lint REDIS_PASSWORD=lint $(VENV)/mypy
+	@$(VENV)/hadolint docker/Dockerfile
 	@$(VENV)/shellcheck $$(git ls-files '*.sh' .ci/run)
 	@$(VENV)/yamllint --strict $$(git ls-files '*.yaml')
 	@$(VENV)/codespell $$(git ls-files ':!requirements' ':!*.csv')
@@ -64,4 +75,6 @@ lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
 env-example: .venv/.installed ## write .env.example from app/stack/env.py
 	@cd app && ../$(VENV)/python -m stack.env > ../.env.example
 
-.PHONY: help up down scale schedules-reset test smoke check bench lock env-example
+include docker/compose.mk
+
+.PHONY: help up down scale schedules-reset test test-compose smoke check bench lock env-example

@@ -6,6 +6,7 @@ Redis gets hashes only: `redis/users.acl`, made anew from the passwords each tim
 --containers <own>        for compose: files 0400 of the user who reads them; a file of <own> wins over a random one
 --rotate <service/name>   a new one in place of this one; Redis goes on taking the old password too
 --finish                  Redis takes the new password only
+--list                    the names of all secrets
 """
 
 import argparse
@@ -33,9 +34,37 @@ SHARED = ("secret_key", "database_password")
 OWNERS = {"redis": 999, "db": 999}
 APP = 10001
 
-# What each Redis user may do; nobody but `admin` may flush, reconfigure or list keys.
-_RIGHTS = "~* &* +@all -@admin -@dangerous +info"
-USERS = {"web": _RIGHTS, "worker": _RIGHTS, "beat": _RIGHTS, "flower": _RIGHTS, "admin": "~* &* +@all"}
+# What each Redis user may do, by command. Keys are open: a queue may have any name, and Redis 6.2 is supported.
+_CONNECT = "auth hello ping select client|setinfo client|setname multi exec discard watch unwatch"
+# What kombu needs to know a queue and put a task into it, with the record and the result of the task.
+_SEND = (
+    "lpush llen sadd smembers zadd zrangebyscore time evalsha script|load script|exists publish "
+    "hset hsetnx hget hmget hgetall hdel set setex get mget exists expire pexpire pttl del"
+)
+_SCHEDULES = "zrem zrange zscore zcard srem"
+_CONSUME = (
+    "info brpop rpop rpush lrange zrem zrange zcount zrevrangebyscore srem sismember incr hincrby "
+    "subscribe unsubscribe psubscribe punsubscribe"
+)
+# Flower listens, asks workers over their mailboxes and reads the length of queues.
+_WATCH = (
+    "llen sadd srem smembers zadd zrem zrange zrangebyscore time evalsha script|load script|exists exists set get del "
+    "publish brpop subscribe unsubscribe psubscribe punsubscribe"
+)
+
+
+def _only(*commands: str) -> str:
+    return "~* &* -@all " + " ".join(f"+{command}" for command in dict.fromkeys(" ".join(commands).split()))
+
+
+USERS = {
+    # A view that waits for a result (`.get()`) subscribes to it.
+    "web": _only(_CONNECT, _SEND, _SCHEDULES, "subscribe unsubscribe"),
+    "worker": _only(_CONNECT, _SEND, _CONSUME),
+    "beat": _only(_CONNECT, _SEND, _SCHEDULES),
+    "flower": _only(_CONNECT, _WATCH),
+    "admin": "~* &* +@all",
+}
 
 
 def make(folder: Path, own: Path | None = None) -> list[str]:
@@ -57,9 +86,10 @@ def make(folder: Path, own: Path | None = None) -> list[str]:
     for name in dict.fromkeys([f"{service}/{name}" for service, names in wanted.items() for name in names] + [*chosen]):
         path = folder / name
         ours = [file for key, file in chosen.items() if key == name or (file.name in SHARED and file.name == path.name)]
-        text = _read(ours[0]) if ours else _read(path) or _shared(folder, path.name) or secrets.token_urlsafe(50)
+        known = (_read(ours[0]) if ours else None) or _read(path) or _shared(folder, path.name)
+        text = known or secrets.token_urlsafe(50)
         if text != _read(path):
-            _write(path, text)
+            _replace(path, text)
             made.append(name)
     _write(folder / "redis" / "users.acl", acl(folder))
     if own is not None:
@@ -80,11 +110,9 @@ def rotate(folder: Path, name: str) -> list[str]:
         raise ValueError(f"there is no secret {name!r}; there are: {', '.join(listed(folder))}")
     path = folder / name
     places = sorted(folder.glob(f"*/{path.name}")) if path.name in SHARED else [path]
-    if path.name in ("redis_password", "admin_password"):
-        _write(path.with_suffix(".old"), path.read_text())
     new = secrets.token_urlsafe(50)
     for place in places:
-        _write(place, new)
+        _replace(place, new)
     return [f"{place.parent.name}/{place.name}" for place in places]
 
 
@@ -96,7 +124,9 @@ def listed(folder: Path) -> list[str]:
 
 def acl(folder: Path) -> str:
     """The text of Redis's aclfile for the passwords under `folder`."""
-    lines = ["user default off"]
+    # Nobody can log in as `default`. Redis itself does as it loads its log of writes: without rights there,
+    # every transaction of the log would be refused and lost.
+    lines = ["user default off ~* &* +@all"]
     for user, rights in USERS.items():
         path = folder / "redis" / "admin_password" if user == "admin" else folder / user / "redis_password"
         passwords = [text for text in (_read(path), _read(path.with_suffix(".old"))) if text]
@@ -112,6 +142,13 @@ def _shared(folder: Path, name: str) -> str | None:
 
 def _read(path: Path) -> str | None:
     return path.read_text().strip() if path.exists() else None
+
+
+def _replace(path: Path, text: str) -> None:
+    """A new value; Redis takes the old one too until `--finish`, so that nobody is locked out meanwhile."""
+    if path.name in ("redis_password", "admin_password") and path.exists():
+        _write(path.with_suffix(".old"), path.read_text())
+    _write(path, text)
 
 
 def _write(path: Path, text: str) -> None:
@@ -140,9 +177,15 @@ def main() -> None:
     parser.add_argument("--containers", type=Path, metavar="own")
     parser.add_argument("--rotate", metavar="service/name")
     parser.add_argument("--finish", action="store_true")
+    parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
+    if options.list:
+        print("\n".join(listed(options.folder)))
+        return
     try:
-        replaced = rotate(options.folder, options.rotate) if options.rotate else []
+        own = options.containers and options.rotate and (options.containers / options.rotate).exists()
+        # One of the operator's own is replaced by what its file holds now.
+        replaced = rotate(options.folder, options.rotate) if options.rotate and not own else []
     except ValueError as error:
         parser.error(str(error))
     if options.finish:

@@ -5,9 +5,18 @@ from typing import Any
 from celery import Celery
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import Ignore
+from celery.result import AsyncResult as CeleryAsyncResult
+from kombu.utils.objects import cached_property
 from kombu.utils.uuid import uuid
 
 from stack import records
+
+
+class AsyncResult(CeleryAsyncResult):
+    def then(self, callback: Any, on_error: Any = None, weak: bool = False) -> Any:
+        """As Celery's, without a subscription: a group calls this for each of its members, on a connection that a
+        web process never reads (see stack/backend.py). `get` subscribes itself."""
+        return self.on_ready.then(callback, on_error)
 
 
 class App(Celery):
@@ -15,6 +24,10 @@ class App(Celery):
 
     task_cls = "stack.task:Task"
     events_cls = "stack.events:Events"
+
+    @cached_property
+    def AsyncResult(self) -> Any:  # noqa: N802 (Celery's name)
+        return self.subclass_with_self("stack.task:AsyncResult")
 
     def send_task(self, name: str, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
         task_id = options["task_id"] = options.get("task_id") or uuid()

@@ -48,7 +48,11 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Target]:
     """The stack under test."""
     runtime, base_url = request.config.getoption("--target"), request.config.getoption("--base-url")
     if base_url:
-        own = Supervisor.running(base_url) if runtime == "supervisor" else None
+        own: Any = Supervisor.running(base_url) if runtime == "supervisor" else None
+        if runtime == "compose":
+            from tests.e2e.compose import Compose as Running
+
+            own = Running.running(base_url)
         yield own or Elsewhere(base_url)
         return
     if runtime == "k8s":

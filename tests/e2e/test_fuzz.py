@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.client import Client
 from tests.e2e.targets import Target
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -13,7 +14,7 @@ PROGRAM = PROJECT / ".venv-fuzz/bin/schemathesis"
 
 
 @pytest.mark.skipif(not PROGRAM.exists(), reason="schemathesis is not installed: make .venv-fuzz/.installed")
-def test_no_server_error_in_2000_generated_calls(stack: Target, tmp_path: Path) -> None:
+def test_no_server_error_in_2000_generated_calls(stack: Target, api: Client, tmp_path: Path) -> None:
     options = ["--checks", "not_a_server_error", "--phases", "examples,coverage,fuzzing", "--max-examples", "600"]
     options += ["--request-timeout", "35", "--generation-database", "none", "--no-color", "--workers", "2"]
     if stack.api_token:
@@ -27,6 +28,8 @@ def test_no_server_error_in_2000_generated_calls(stack: Target, tmp_path: Path) 
         timeout=280,
         check=False,
     )
+    for name in ("fuzz-1", "fuzz-2"):
+        api.call("DELETE", f"/api/schedules/{name}")
     assert done.returncode == 0, done.stdout[-6000:]
     generated = re.search(r"([\d,]+) generated, ([\d,]+) passed", done.stdout)
     assert generated, done.stdout[-2000:]

@@ -1,0 +1,54 @@
+"""Replace one secret of the compose stack by a new random one: `make rotate-secret NAME=web/redis_password`.
+
+python3 deploy/rotate_secret.py <service/name>     or without a name: list them
+"""
+
+import sys
+
+from rollout import Stop, containers, docker, reload_users, replace, roll
+
+# Which roles read a secret that is not theirs alone; a role's own Redis password needs no line here.
+READERS = {
+    "secret_key": ("worker", "web", "beat"),
+    "database_password": ("worker", "web"),
+    "flower_password": ("flower",),
+    "api_token": ("web",),
+    "postgres_password": (),
+    "admin_password": (),
+}
+# Its new password comes from a file, so that it is on no command line.
+ALTER = r"""\set password `cat /run/secrets/%s_password`
+ALTER ROLE %s PASSWORD :'password';
+"""
+DATABASE_USERS = {"database_password": ("database", "app"), "postgres_password": ("postgres", "postgres")}
+
+
+def rotate(name: str) -> None:
+    """Every step leaves a stack that works: Redis knows old and new until nobody uses the old one."""
+    service, _, secret = name.partition("/")
+    print(docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--rotate", name).strip())
+    if secret in DATABASE_USERS:
+        # PostgreSQL knows one password: from here until the roles are new, a new connection of theirs fails.
+        file, user = DATABASE_USERS[secret]
+        psql = ("exec", "-i", containers("db")[0], "psql", "-qU", "postgres", "-v", "ON_ERROR_STOP=1")
+        docker(*psql, text=ALTER % (file, user))
+    reload_users()
+    for role in READERS.get(secret, (service,)):
+        if role == "flower":
+            replace(role)
+        elif containers(role):
+            roll(role)
+    docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--finish")
+    reload_users()
+    print(f"{name} is new, and the old one is worth nothing")
+
+
+if __name__ == "__main__":
+    try:
+        if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+            print(__doc__)
+            print(docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--list").strip())
+        else:
+            rotate(sys.argv[1])
+    except Stop as reason:
+        sys.exit(str(reason))

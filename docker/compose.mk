@@ -1,0 +1,23 @@
+# The verbs of the compose runtime. `up` and `down` of the Makefile lead here with TARGET=compose.
+PYTHON ?= python3
+REVISION = $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+export REVISION VERSION
+
+image: ## build the images of the compose stack
+	@docker compose build
+
+up-compose: image
+	@docker compose up -d --wait
+
+down-compose:
+	@docker compose down
+
+deploy: ## a new version with no failed request and no lost task: make deploy TARGET=compose [ROLLBACK=1]
+	@test "$(TARGET)" = compose || { echo "make deploy TARGET=compose; Kubernetes rolls out by kubectl apply" >&2; exit 2; }
+	@$(PYTHON) deploy/rollout.py $(if $(ROLLBACK),--rollback)
+
+rotate-secret: ## a new random secret, read by those who use it: make rotate-secret NAME=web/redis_password
+	@$(PYTHON) deploy/rotate_secret.py $(NAME)
+
+.PHONY: image up-compose down-compose deploy rotate-secret

@@ -1,0 +1,38 @@
+"""Run a role and run it anew when a file of the project changes; for compose.dev.yaml alone.
+
+python reload.py worker
+"""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+APP = Path("/srv/app")
+
+
+def seen() -> dict[Path, float]:
+    """When each file that matters was last changed. Looked at again and again: mounts tell no one of changes."""
+    return {path: path.stat().st_mtime for end in ("*.py", "*.html") for path in APP.rglob(end)}
+
+
+def stop(*_: object) -> None:
+    child.terminate()
+    sys.exit(child.wait())
+
+
+if __name__ == "__main__":
+    command = [sys.executable, str(APP / "service.py"), "run", *sys.argv[1:]]
+    child = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, stop)
+    before = seen()
+    while True:
+        time.sleep(1)
+        after = seen()
+        if after != before:
+            print("reload: a file changed", flush=True)
+            before = after
+            child.terminate()
+            child.wait()
+            child = subprocess.Popen(command)

@@ -1,0 +1,46 @@
+"""What only compose can show. One stack for the session, in a copy of the checkout; skipped where no engine answers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import Client
+from tests.e2e.compose import Compose, engine
+
+STACK = pytest.StashKey[Compose]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _engine() -> None:
+    if why := engine():
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[Compose]:
+    target = Compose(WORKER_CONCURRENCY="4")
+    try:
+        target.up()
+        request.config.stash[STACK] = target
+        yield target
+    finally:
+        target.remove()
+
+
+@pytest.fixture
+def api(stack: Compose) -> Client:
+    return Client(stack.base_url)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
+    """Put the state and the end of each log under a failed test."""
+    report = yield
+    target = item.config.stash.get(STACK, None)
+    if report.failed and target:
+        report.sections.append(("containers", target.compose("ps", "-a")))
+        for role in ("proxy", "web", "worker", "beat", "redis", "db"):
+            lines = [line[:300] for line in target.logs(role).splitlines()[-15:]]
+            report.sections.append((f"the end of {role}'s log", "\n".join(lines)))
+    return report

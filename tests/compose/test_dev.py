@@ -1,0 +1,42 @@
+"""The stack for development: the source is mounted and a changed line is seen without a build."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.client import Client
+from tests.e2e.compose import Compose
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def dev() -> Iterator[Compose]:
+    target = Compose()
+    target.env["COMPOSE_FILE"] = "compose.yaml:compose.dev.yaml"
+    try:
+        target.up()
+        yield target
+    finally:
+        target.remove()
+
+
+def test_a_changed_line_is_seen_by_web_and_worker_within_seconds(dev: Compose) -> None:
+    api = Client(dev.base_url)
+    assert api.run("ping")["result"] == "pong"
+    file = dev.root / "app" / "stack" / "tasks.py"
+    changed = file.read_text().replace('return "pong"', 'return "pong, changed"')
+    assert changed != file.read_text()
+
+    file.write_text(changed)
+
+    def seen() -> bool:
+        answer = api.post("ping", {})
+        assert answer.status_code == 202
+        return bool(api.done(answer.json()["id"], within=5)["result"] == "pong, changed")
+
+    wait_until(seen, 20, every=0.5)
+
+
+def test_debug_mode_is_never_on_unasked(dev: Compose) -> None:
+    assert "DEBUG" in dev.compose("config")
+    assert "DEBUG" not in dev.compose("-f", "compose.yaml", "config")

@@ -1,0 +1,154 @@
+"""The image: what it weighs, what a changed line costs, and what must not be in it."""
+
+import gzip
+import json
+import re
+import subprocess
+import tarfile
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.supervisor import CHECKOUT, copy_checkout
+
+MB = 1_000_000
+BASE = "python:3.13-slim-trixie"
+
+
+class Image:
+    """An image built from a copy of the checkout."""
+
+    def __init__(self, root: Path):
+        self.root, self.name = root, f"image-test:{uuid.uuid4().hex[:8]}"
+        self.build()
+
+    def build(self) -> float:
+        """Build it and return the seconds that took."""
+        begun = time.monotonic()
+        run("docker", "build", "-q", "-f", "docker/Dockerfile", "-t", self.name, ".", cwd=self.root)
+        return time.monotonic() - begun
+
+    def sh(self, script: str) -> str:
+        return run("docker", "run", "--rm", "--network", "none", "--entrypoint", "sh", self.name, "-c", script)
+
+
+def run(*command: str, **options: Any) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, **options)
+    assert done.returncode == 0, f"{command} failed:\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def layers(image: str) -> list[str]:
+    return list(json.loads(run("docker", "inspect", image))[0]["RootFS"]["Layers"])
+
+
+def sizes(image: str, skip: list[str]) -> dict[str, tuple[int, int]]:
+    """Of each layer not in `skip`: its bytes, and its bytes compressed as a registry stores them."""
+    found = {}
+    with tempfile.NamedTemporaryFile() as file:
+        run("docker", "save", "-o", file.name, image)
+        with tarfile.open(file.name) as archive:
+            manifest = json.load(archive.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
+            for digest, path in zip(layers(image), manifest["Layers"], strict=True):
+                if digest not in skip:
+                    data = archive.extractfile(path).read()  # type: ignore[union-attr]
+                    found[digest] = (len(data), len(gzip.compress(data, 6)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Image]:
+    built = Image(copy_checkout())
+    yield built
+    run("docker", "image", "rm", "--force", built.name)
+
+
+def test_the_image_keeps_its_budget(image: Image) -> None:
+    ours = sizes(image.name, skip=layers(BASE))
+
+    raw, compressed = (sum(pair[index] for pair in ours.values()) for index in (0, 1))
+    print(f"{raw / MB:.1f} MB above the base, {compressed / MB:.1f} MB compressed, in {len(ours)} layers")
+    assert raw < 120 * MB
+    assert compressed < 40 * MB
+
+
+def test_a_changed_line_is_built_in_two_seconds_and_rewrites_a_small_layer(image: Image) -> None:
+    image.build()
+    seconds, before = [], layers(image.name)
+    for number in range(3):
+        file = image.root / "app" / "demo" / "tasks.py"
+        file.write_text(file.read_text() + f"\n# change {number} {uuid.uuid4()}\n")
+        seconds.append(image.build())
+
+    rewritten = sum(size for size, _ in sizes(image.name, skip=before).values())
+    print(f"a changed line: {sorted(seconds)[1]:.2f} s, {rewritten / MB:.2f} MB of layers rewritten")
+    assert rewritten < 1 * MB
+    assert sorted(seconds)[1] < 2, seconds
+
+
+def test_the_image_runs_as_a_user_without_rights_over_its_own_code(image: Image) -> None:
+    assert image.sh("id -u; id -g").split() == ["10001", "10001"]
+    assert image.sh("find /srv /venv -user 10001 -o -group 10001 -o -perm -o=w ! -type l | head") == ""
+
+
+def test_nothing_that_builds_or_installs_is_in_the_image(image: Image) -> None:
+    tools = ("pip", "pip3", "uv", "gcc", "cc", "make", "ld")
+    assert image.sh(f"for tool in {' '.join(tools)}; do command -v $tool; done; true") == ""
+    assert (
+        image.sh("python -c 'import pip' 2>/dev/null && echo found; python -c 'import ensurepip' 2>/dev/null; true")
+        == ""
+    )
+
+
+def test_all_bytecode_is_compiled(image: Image) -> None:
+    missing = image.sh(
+        "cd /srv/app && find . -name '*.py' | while read f; do d=$(dirname $f); b=$(basename $f .py);"
+        " ls $d/__pycache__/$b.cpython-*.pyc >/dev/null 2>&1 || echo $f; done"
+    )
+    assert missing == ""
+
+
+def test_the_files_of_the_page_and_of_the_api_s_page_are_collected(image: Image) -> None:
+    files = image.sh("cd /srv/app/static && find . -type f").split()
+    assert {"./ninja/swagger-ui-bundle.js", "./ninja/swagger-ui.css", "./stack/app.js"} <= set(files)
+    assert not [file for file in files if file.endswith(".map") or "redoc" in file]
+
+
+def test_every_installed_app_with_static_files_is_collected(image: Image) -> None:
+    script = (
+        "cd /srv/app && SECRET_KEY=x REDIS_PASSWORD=x DJANGO_SETTINGS_MODULE=config.settings python -c '"
+        "import django; django.setup()\nfrom django.apps import apps\nimport os\n"
+        'print(*[a.name for a in apps.get_app_configs() if os.path.isdir(a.path + "/static") '
+        'and not a.path.startswith("/srv")])\''
+    )
+    collected = re.search(r"^APPS = (\[.*\])", (CHECKOUT / "docker/collectstatic.py").read_text(), re.MULTILINE)
+    assert collected
+    assert set(image.sh(script).split()) <= set(json.loads(collected[1]))
+
+
+def test_no_file_outside_the_app_is_in_the_image(image: Image) -> None:
+    assert image.sh("ls -A /srv").split() == ["app"]
+    assert "REDIS_PASSWORD" not in run("docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", image.name)
+
+
+def test_the_labels_say_what_it_is(image: Image) -> None:
+    arguments = ("--build-arg", "VERSION=1.2.3", "--build-arg", "REVISION=abc", "--build-arg", "SOURCE=here")
+    run("docker", "build", "-q", "-f", "docker/Dockerfile", "-t", image.name, *arguments, ".", cwd=image.root)
+    labels = json.loads(run("docker", "inspect", image.name))[0]["Config"]["Labels"]
+    wanted = {"version": "1.2.3", "revision": "abc", "source": "here"}
+    assert {name: labels[f"org.opencontainers.image.{name}"] for name in wanted} == wanted
+    assert image.sh("echo $GIT_COMMIT").strip() == "abc"
+
+
+def test_a_role_without_its_secrets_says_which_and_stops(image: Image) -> None:
+    done = subprocess.run(
+        ["docker", "run", "--rm", image.name, "web"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "SECRET_KEY_FILE" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,151 @@
+"""Scale, replace and break the containers of a stack that works, and count."""
+
+import os
+import re
+import signal
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.client import Client, lines_of
+from tests.e2e.compose import Compose
+from tests.waiting import wait_until
+
+
+def test_three_workers_all_take_work(stack: Compose, api: Client) -> None:
+    stack.scale("worker", 3)
+    try:
+        tasks = [api.submit("sleep", 0.5) for _ in range(36)]
+        for task_id in tasks:
+            assert api.done(task_id, within=60)["successful"]
+        done = [
+            sum(bool(lines_of(log, "^on_success$", task_id=task_id)) for task_id in tasks)
+            for log in (stack.run("docker", "logs", container).stdout for container in stack.containers("worker"))
+        ]
+    finally:
+        stack.scale("worker", 1)
+
+    assert sum(done) == 36
+    assert min(done) > 0, done
+
+
+def test_two_webs_share_the_one_port(stack: Compose, api: Client) -> None:
+    stack.scale("web", 2)
+    try:
+
+        def seen() -> bool:
+            assert all(api.get("/version").status_code == 200 for _ in range(10))
+            logs = [stack.run("docker", "logs", container).stdout for container in stack.containers("web")]
+            return all("GET /version" in log for log in logs)
+
+        wait_until(seen, 20)
+    finally:
+        stack.scale("web", 1)
+    assert all(api.get("/version").status_code == 200 for _ in range(20))
+
+
+def test_two_beats_tick_once(stack: Compose) -> None:
+    stack.scale("beat", 2)
+    try:
+        time_of = Counter[str]()
+        leader = [c for c in stack.containers("beat") if "took the lock" in stack.run("docker", "logs", c).stdout]
+        begun = time.time()
+        os.kill(stack.pid(leader[-1]), signal.SIGKILL)  # the engine starts it again, and the other one takes over
+        time.sleep(95)
+        for container in stack.containers("beat"):
+            log = stack.run("docker", "logs", "--since", str(int(begun)), container).stdout
+            for line in lines_of(log, "sending add_every_30_seconds"):
+                time_of[line["timestamp"][:18]] += 1
+    finally:
+        stack.scale("beat", 1)
+
+    assert 2 <= sum(time_of.values()) <= 4, time_of
+    assert max(time_of.values()) == 1, time_of
+
+
+def test_recreating_a_worker_in_mid_task_loses_and_repeats_nothing(stack: Compose, api: Client) -> None:
+    stack.scale("worker", 2)
+    before = api.counters("sleep")
+    tasks = [api.submit("sleep", 15) for _ in range(8)]
+    for task_id in tasks:
+        api.reaches(task_id, "STARTED")
+
+    stack.compose("up", "-d", "--no-deps", "--force-recreate", "--wait", "--scale", "worker=2", "worker")
+
+    assert [api.done(task_id, within=60)["state"] for task_id in tasks] == ["SUCCESS"] * 8
+    after = api.counters("sleep")
+    assert after["success"] - before["success"] == 8
+    assert after["return"] - before["return"] == 8
+    stack.scale("worker", 1)
+
+
+@pytest.mark.parametrize("how", ["restart", "SIGKILL"])
+def test_redis_goes_and_comes_back_with_every_queued_task(stack: Compose, api: Client, how: str) -> None:
+    restarts = {container: stack.inspect(container)["RestartCount"] for container in stack.containers()}
+    stack.stop("worker")
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            tasks = list(pool.map(lambda number: api.submit("add", number, 1), range(1000)))
+        stack.redis("WAITAOF", "1", "0", "2000")
+        keys = int(stack.redis("DBSIZE"))
+
+        if how == "restart":
+            stack.run("docker", "restart", stack.containers("redis")[0])
+        else:
+            stack.signal("redis", "KILL")
+        stack.wait_healthy("redis")
+
+        assert int(stack.redis("DBSIZE")) >= keys, "Redis came back with less than it had"
+        assert api.state(tasks[-1])["state"] == "PENDING"
+    finally:
+        stack.start("worker")
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(lambda task_id: api.done(task_id, within=120), tasks))
+    assert Counter(record["state"] for record in done) == {"SUCCESS": 1000}
+    assert [record["result"] for record in done] == list(range(1, 1001))
+    stack.wait_healthy("beat")
+    redis, worker = stack.containers("redis")[0], stack.containers("worker")[0]
+    again = [
+        c for c, count in restarts.items() if c not in (redis, worker) and stack.inspect(c)["RestartCount"] > count
+    ]
+    assert not again, "a container was restarted for an outage of Redis"
+
+
+@pytest.mark.parametrize("frozen", [("worker", "beat", "flower", "web"), ("redis", "db", "proxy")])
+def test_health_goes_bad_when_the_process_is_frozen(stack: Compose, frozen: tuple[str, ...]) -> None:
+    """At once those whose checks do not ask each other, because it takes a minute."""
+    containers = [stack.containers(service)[0] for service in frozen]
+    mains = [stack.pid(container) for container in containers]
+    processes = [process for pid in mains for process in (pid, *children(pid))]
+    for process in processes:
+        os.kill(process, signal.SIGSTOP)
+    try:
+        wait_until(lambda: {stack.health(container) for container in containers} == {"unhealthy"}, 120, every=1)
+    finally:
+        for process in processes:
+            os.kill(process, signal.SIGCONT)
+    for role in ("redis", "db", "web", "worker", "beat", "flower", "proxy"):
+        stack.wait_healthy(role)
+    assert [stack.pid(container) for container in containers] == mains, "a freeze ended a process"
+
+
+def children(pid: int) -> list[int]:
+    import psutil
+
+    return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+@pytest.mark.parametrize("role", ["web", "worker", "beat", "flower"])
+def test_docker_stop_ends_a_role_in_order(stack: Compose, role: str) -> None:
+    (container,) = stack.containers(role)
+    begun = time.monotonic()
+    stack.stop(role)
+    seconds = time.monotonic() - begun
+    state = stack.inspect(container)["State"]
+    stack.start(role)
+
+    assert state["ExitCode"] == 0
+    assert seconds < 8
+    assert re.search("python", str(stack.run("docker", "top", container).stdout))

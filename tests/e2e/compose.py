@@ -1,0 +1,175 @@
+"""The compose runtime as a target: `docker compose up` in a private copy of the checkout."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import uuid
+from typing import Any
+
+from tests.e2e.supervisor import CHECKOUT, SHELL, copy_checkout, free_ports
+from tests.waiting import wait_until
+
+DOCKER = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "BUILDX_CONFIG")
+
+
+def engine() -> str:
+    """Why Docker cannot be used here, or an empty string."""
+    try:
+        done = subprocess.run(["docker", "info"], capture_output=True, text=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"no Docker engine answers ({error})"
+    return "" if done.returncode == 0 else "no Docker engine answers (start one, or run ../shared/bin/docker-up)"
+
+
+class Compose:
+    """A project of its own: its name, its ports, its volumes, its images; `remove` takes all of it away."""
+
+    api_token = ""
+
+    def __init__(self, **variables: str):
+        self.root = copy_checkout()
+        self.project = f"e2e{uuid.uuid4().hex[:8]}"
+        web, flower = free_ports(2)
+        self._address(f"127.0.0.1:{web}", f"127.0.0.1:{flower}")
+        self.env |= {"COMPOSE_PROJECT_NAME": self.project, "TAG": self.project}
+        # As its operator would: compose reads this file, and gives it to every role.
+        (self.root / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+
+    @classmethod
+    def running(cls, base_url: str) -> "Compose | None":
+        """The checkout's own stack where it runs at `base_url`, else None."""
+        target = cls.__new__(cls)
+        target.root, address = CHECKOUT, base_url.partition("://")[2].replace("localhost", "127.0.0.1").rstrip("/")
+        done = subprocess.run(
+            ["docker", "ps", "--filter", "label=com.docker.compose.service=proxy", "--format", "{{json .}}"],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        for line in done.stdout.splitlines():
+            labels = dict(pair.partition("=")[::2] for pair in json.loads(line)["Labels"].split(","))
+            if f"{address}->" in json.loads(line)["Ports"]:
+                target.project = labels["com.docker.compose.project"]
+                target._address(address, "")
+                container = target.containers("flower")[0]
+                target._address(address, target.run("docker", "port", container, "5555").stdout.strip())
+                target.env |= {"COMPOSE_PROJECT_NAME": target.project}
+                return target
+        return None
+
+    def _address(self, web: str, flower: str) -> None:
+        self.env = {name: os.environ[name] for name in (*SHELL, *DOCKER) if name in os.environ}
+        self.env |= {"WEB_BIND": web, "FLOWER_BIND": flower}
+        self.base_url, self.flower_url = f"http://{web}", f"http://{flower}"
+
+    # ---- The interface of a target
+
+    @property
+    def flower_password(self) -> str:
+        return self.exec("flower", "cat", "/run/secrets/flower_password").strip()
+
+    def up(self) -> None:
+        self.compose("up", "-d", "--build", "--wait")
+
+    def down(self) -> None:
+        self.compose("down")
+
+    def stop(self, role: str) -> None:
+        self.compose("stop", role)
+
+    def start(self, role: str) -> None:
+        self.compose("start", role)
+        self.wait_healthy(role)
+
+    def restart(self, role: str) -> None:
+        self.stop(role)
+        self.start(role)
+
+    def signal(self, role: str, name: str) -> None:
+        # Not `docker kill`: after that the engine takes the container for stopped on purpose.
+        for container in self.containers(role):
+            os.kill(self.pid(container), signal.Signals[f"SIG{name}"])
+
+    def scale(self, role: str, count: int) -> None:
+        self.compose("up", "-d", "--no-deps", "--no-recreate", "--wait", "--scale", f"{role}={count}", role)
+
+    def check(self, role: str, ready: bool = False) -> str | None:
+        command = ["python", "app/service.py", "check", role, *["--ready"][: int(ready)]]
+        done = self.run("docker", "exec", self.containers(role)[0], *command)
+        return None if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
+
+    def logs(self, role: str | None = None) -> str:
+        # Not `compose logs`, which paints; nor a pipe, which two streams would share out of order.
+        return "".join(
+            (done := self.run("docker", "logs", container)).stdout + done.stderr
+            for container in self.containers(role, stopped=True)
+        )
+
+    # ---- What only this target can do
+
+    def run(self, *command: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run a command in the target's folder, as its operator would."""
+        return subprocess.run(
+            command, cwd=self.root, env=self.env | env, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def compose(self, *arguments: str, **env: str) -> str:
+        """`docker compose` with these arguments; its output, or an AssertionError with it."""
+        done = self.run("docker", "compose", *arguments, **env)
+        assert done.returncode == 0, f"docker compose {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def exec(self, role: str, *command: str, **options: Any) -> str:
+        """The output of a command in the first container of a role, or an AssertionError with it."""
+        done = self.run("docker", "exec", self.containers(role)[0], *command, **options)
+        assert done.returncode == 0, f"{command} in {role} failed:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def containers(self, role: str | None = None, stopped: bool = False) -> list[str]:
+        """Ids of a role's containers, or of all, in the order of their making."""
+        arguments = ["ps", "-q", "--no-trunc", *["-a"][: int(stopped)]]
+        arguments += ["--filter", f"label=com.docker.compose.project={self.project}"]
+        if role:
+            arguments += ["--filter", f"label=com.docker.compose.service={role}"]
+        return self.run("docker", *arguments).stdout.split()[::-1]
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        return dict(json.loads(self.run("docker", "inspect", container).stdout)[0])
+
+    def pid(self, container: str) -> int:
+        """The container's PID 1 as this machine sees it."""
+        return int(self.inspect(container)["State"]["Pid"])
+
+    def health(self, container: str) -> str:
+        state = self.inspect(container)["State"]
+        return str(state.get("Health", {}).get("Status", state["Status"]))
+
+    def wait_healthy(self, role: str, within: float = 60) -> None:
+        def healthy() -> bool:
+            states = [self.health(container) for container in self.containers(role)]
+            assert set(states) == {"healthy"}, f"{role}: {states or 'no container runs'}"
+            return True
+
+        wait_until(healthy, within)
+
+    def redis(self, *command: str) -> str:
+        """The answer of redis-cli with the operator's rights."""
+        script = 'REDISCLI_AUTH=$(cat /run/secrets/admin_password) exec redis-cli --user admin "$@"'
+        return self.exec("redis", "sh", "-c", script, "redis-cli", *command).strip()
+
+    def remove(self) -> None:
+        """Take away everything of this project, and nothing else."""
+        assert self.root != CHECKOUT
+        try:
+            for container in self.containers():
+                self.run("docker", "kill", "--signal", "CONT", container)  # what a test froze cannot stop
+            self.compose("down", "--volumes", "--remove-orphans", "--timeout", "20")
+        finally:
+            images = self.run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}").stdout
+            for image in re.findall(rf"^\S+:{self.project}\S*$", images, re.MULTILINE):
+                self.run("docker", "image", "rm", "--force", image)
+            # What a second build left without a name; the label keeps this from other people's images.
+            label = "label=org.opencontainers.image.title=django-celery-stack"
+            self.run("docker", "image", "prune", "--force", "--filter", label)
+            shutil.rmtree(self.root, ignore_errors=True)
