@@ -1,7 +1,7 @@
 """The page in a real Chromium. Screenshots of each state go to report/, for people to look at."""
 
-from collections.abc import Iterator
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
