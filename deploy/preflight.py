@@ -3,10 +3,11 @@
 import configparser
 import os
 import socket
+from pathlib import Path
 
 import psutil
 
-from control import CONF, ROLES, SOCKET, Stop
+from control import CONF, ROLES, RUN, SOCKET, Stop
 from stack.env import get
 from stack.roles import problems
 
@@ -24,9 +25,10 @@ def preflight(env: dict[str, str]) -> None:
         raise Stop(f"the path {SOCKET} is too long for a socket: move the project to a shorter path")
     if get("STOP_GRACE", env) > (waits := min(stop_waits().values())):
         raise Stop(f"STOP_GRACE={get('STOP_GRACE', env)} exceeds stopwaitsecs={waits}: raise it in supervisord.conf")
+    if Path(get("RUN_DIR", env)).resolve() != RUN.resolve():
+        raise Stop(f"RUN_DIR={get('RUN_DIR', env)}: under supervisord it is {RUN}; take the variable out")
     ports = {"WEB_BIND": get("WEB_BIND", env)[1], "FLOWER_BIND": get("FLOWER_BIND", env)[1]}
-    if not env.get("REDIS_URL"):
-        ports["REDIS_PORT"] = get("REDIS_PORT", env)
+    ports["REDIS_PORT"] = get("REDIS_PORT", env)
     for variable, port in ports.items():
         if holder := who_listens(port):
             example = port + 100 if variable == "REDIS_PORT" else f"127.0.0.1:{port + 100}"

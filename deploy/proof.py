@@ -1,14 +1,16 @@
 """Wait until the stack is ready, run one task through its front door, and say where things are."""
 
+import http.client
 import json
 import time
-import urllib.error
 import urllib.request
 from typing import Any
 
 from control import Stop, names
 from stack.checks import check
 from stack.env import get
+
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def not_ready(env: dict[str, str], programs: list[str]) -> dict[str, str]:
@@ -46,14 +48,16 @@ def prove(env: dict[str, str]) -> tuple[str, Any]:
 
 def call(env: dict[str, str], path: str, body: Any = None) -> Any:
     """One HTTP call to the web role; a body makes it a POST."""
-    headers = {"Content-Type": "application/json"}
+    # The web role answers to its own names only, whichever address it listens on; and no proxy stands between.
+    host = next((name for name in get("ALLOWED_HOSTS", env) if name[0] not in ".*"), "localhost")
+    headers = {"Content-Type": "application/json", "Host": host}
     if token := get("API_TOKEN", env):
         headers["Authorization"] = f"Bearer {token}"
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(urllib.request.Request(base(env) + path, data, headers), timeout=35) as answer:
+        with DIRECT.open(urllib.request.Request(base(env) + path, data, headers), timeout=35) as answer:
             return json.load(answer)
-    except urllib.error.URLError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise Stop(f"{path}: {error}; see run/log/web.log") from error
 
 

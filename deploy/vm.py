@@ -6,16 +6,19 @@ python deploy/vm.py scale worker 3    run three workers
 """
 
 import configparser
+import contextlib
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 from xmlrpc.client import Fault
 
 import psutil
 
 from control import CONF, PROJECT, RUN, Stop, effective_environment, names, run, supervisor
-from preflight import preflight
+from preflight import preflight, stop_waits
 from proof import addresses, not_ready, prove, wait_ready
 from stack import secretfiles
 from stack.env import BadValue, get
@@ -37,7 +40,11 @@ def up(env: dict[str, str]) -> None:
         print(f"made {len(made)} random secrets in run/secrets (0600)")
     env.setdefault("GIT_COMMIT", commit())
     run("applying migrations", [sys.executable, "app/service.py", "run", "migrate"], env)
-    run("starting supervisord", [str(PROJECT / ".venv/bin/supervisord"), "-c", str(CONF)], env)
+    run(
+        "starting supervisord",
+        [str(PROJECT / ".venv/bin/supervisord"), "-c", str(CONF)],
+        os.environ | {"GIT_COMMIT": env["GIT_COMMIT"]},
+    )
     wait_ready(env)
     task, result = prove(env)
     print(f"{task} = {result}, over HTTP, Redis and a worker ({time.monotonic() - begun:.1f} s after the start)")
@@ -61,18 +68,24 @@ def down(env: dict[str, str]) -> None:
     print(
         f"stopping {', '.join(programs)}; running tasks have {get('STOP_GRACE', env) - 15} s to finish ...", flush=True
     )
-    for name in programs:
-        try:
-            control.stopProcess(name, False)
-        except Fault:
-            pass  # it was stopped already
-    stopping = ("STOPPING", "RUNNING", "STARTING")
-    while any(info["statename"] in stopping for info in control.getAllProcessInfo() if info["name"] != "redis"):
+    # Asked again until all have stopped: supervisord starts one anew that ended by itself just before.
+    end = time.monotonic() + max(stop_waits().values()) + 20
+    while running := [info["name"] for info in control.getAllProcessInfo() if is_running(info)]:
+        if time.monotonic() > end:
+            raise Stop(f"{', '.join(running)} did not stop; see run/log/supervisord.log")
+        for name in running:
+            with contextlib.suppress(Fault):  # it is stopping, or stopped in between
+                control.stopProcess(name, False)
         time.sleep(0.1)
     control.shutdown()
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.1)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(60)
     print("stopped; queued tasks are kept in run/redis")
+
+
+def is_running(info: dict[str, Any]) -> bool:
+    """Whether a program other than Redis still runs or may run again."""
+    return info["name"] != "redis" and info["statename"] not in ("STOPPED", "FATAL")
 
 
 def scale(env: dict[str, str], count: int) -> None:

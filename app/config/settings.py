@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     *PROJECT_APPS,
 ]
 MIDDLEWARE = [
+    "stack.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
@@ -57,14 +58,14 @@ if DATABASE_PASSWORD := get("DATABASE_PASSWORD", ENV):
     DATABASES["default"]["PASSWORD"] = DATABASE_PASSWORD
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # A server that hangs must not hold a request longer than one that is down.
-    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 2}
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 2} | DATABASES["default"].get("OPTIONS", {})
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers of several processes wait for each other instead of failing with "database is locked".
     DATABASES["default"]["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL",
-    }
+    } | DATABASES["default"].get("OPTIONS", {})
 
 vars().update(environ.Env.email_url_config(ENV.get("EMAIL_URL") or "consolemail://"))
 

@@ -10,8 +10,6 @@ api.add_router("/datasets", "demo.api.router")
 
 urlpatterns = [
     path("", views.page),
-    path("livez", views.livez),
-    path("readyz", views.readyz),
-    path("version", views.version),
+    # /livez, /readyz and /version: stack.middleware.Probes
     path("api/", api.urls),
 ]

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 CHUNK = 100  # rows between two reports of progress
@@ -51,20 +51,24 @@ class Column:
         return counted | rounded
 
 
-def summary(rows: list[dict[str, str]], progress: Callable[[int, int], None]) -> dict[str, Any]:
+def summary(rows: Iterable[dict[str, str]], total: int, progress: Callable[[int, int], None]) -> dict[str, Any]:
     """Statistics of every column of `rows`.
 
     Args:
         rows: one dict a row, all with the same keys.
+        total: how many rows there are.
         progress: called with (rows done, rows in all) after each chunk.
 
     Returns:
         {"rows": n, "columns": {name: {...}}}.
     """
-    columns = {name: Column() for name in (rows[0] if rows else ())}
-    for start in range(0, len(rows), CHUNK):
-        for row in rows[start : start + CHUNK]:
-            for name, column in columns.items():
-                column.add(row[name] or "")
-        progress(min(start + CHUNK, len(rows)), len(rows))
-    return {"rows": len(rows), "columns": {name: column.result() for name, column in columns.items()}}
+    columns: dict[str, Column] = {}
+    done = 0
+    for done, row in enumerate(rows, 1):
+        for name, cell in row.items():
+            columns.setdefault(name, Column()).add(cell)
+        if done % CHUNK == 0:
+            progress(done, total)
+    if done % CHUNK:
+        progress(done, total)
+    return {"rows": done, "columns": {name: column.result() for name, column in columns.items()}}

@@ -3,6 +3,7 @@
 import csv
 import io
 import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from demo.models import Dataset
@@ -11,28 +12,30 @@ SHIPPED = {"seattle-weather": Path(__file__).parent / "data" / "seattle-weather.
 MAX_COLUMNS = 200
 
 
-def parse(text: str) -> list[dict[str, str]]:
-    """The rows of a CSV with a header line.
+def parse(text: str) -> Iterator[dict[str, str]]:
+    """The rows of a CSV with a header line, one after the other.
 
     Raises:
         ValueError: no header or no row, a column without or with a repeated name, or a row of another length.
     """
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines, any_row = csv.reader(io.StringIO(text, newline=""), strict=True), False
     try:
         header = [name.strip() for name in next(lines, [])]
         if not any(header) or "" in header or len(set(header)) < len(header) or len(header) > MAX_COLUMNS:
             raise ValueError(f"the first line must name each column once, {MAX_COLUMNS} at most")
-        rows = []
-        for row in lines:
-            if len(row) != len(header) and row:
+        for row in filter(None, lines):
+            if len(row) != len(header):
                 raise ValueError(f"line {lines.line_num} has {len(row)} fields, the header has {len(header)}")
-            if row:
-                rows.append(dict(zip(header, row, strict=True)))
+            any_row = True
+            yield dict(zip(header, row, strict=True))
     except csv.Error as error:
         raise ValueError(f"line {lines.line_num}: {error}") from None
-    if not rows:
+    if not any_row:
         raise ValueError("there is no row after the header")
-    return rows
+
+
+def count(rows: Iterable[object]) -> int:
+    return sum(1 for _ in rows)
 
 
 def add(name: str, content: bytes) -> Dataset:
@@ -47,18 +50,20 @@ def add(name: str, content: bytes) -> Dataset:
         raise ValueError(f"the file is not UTF-8 (byte {error.start})") from None
     if "\0" in text:
         raise ValueError("the file holds NUL bytes, so it is not text")
-    return Dataset.objects.create(name=name[:200] or "upload.csv", rows=len(parse(text)), content=text)
+    return Dataset.objects.create(name=name[:200] or "upload.csv", rows=count(parse(text)), content=text)
 
 
-def read_rows(dataset: str) -> list[dict[str, str]]:
-    """The rows of a data set by id, or by name for a shipped one.
+def read_rows(dataset: str) -> tuple[Iterator[dict[str, str]], int]:
+    """The rows of a data set by id, or by name for a shipped one, and how many they are.
 
     Raises:
         LookupError: there is none.
     """
     if dataset in SHIPPED:
-        return parse(SHIPPED[dataset].read_text(encoding="utf-8"))
+        text = SHIPPED[dataset].read_text(encoding="utf-8")
+        return parse(text), count(parse(text))
     try:
-        return parse(Dataset.objects.get(pk=uuid.UUID(dataset)).content)
+        stored = Dataset.objects.get(pk=uuid.UUID(dataset))
     except (ValueError, Dataset.DoesNotExist):
         raise LookupError(f"there is no data set {dataset!r}; shipped: {', '.join(SHIPPED)}") from None
+    return parse(stored.content), stored.rows

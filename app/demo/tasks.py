@@ -91,7 +91,8 @@ def summarize(self: Any, dataset: Annotated[str, Field(max_length=200)]) -> dict
 
     It only reads, so running it twice is safe.
     """
-    return summary(read_rows(dataset), self.progress)
+    rows, total = read_rows(dataset)
+    return summary(rows, total, self.progress)
 
 
 @shared_task(name="group_task", bind=True, **demo_task)

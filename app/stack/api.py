@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from django.db import Error as DatabaseError
+from django.db import InterfaceError
+from django.db import OperationalError as DatabaseDown
 from django.http import HttpRequest, HttpResponse
 from kombu.exceptions import OperationalError
 from ninja import NinjaAPI, Schema
@@ -15,7 +16,7 @@ from stack import __version__
 from stack.middleware import error
 from stack.schemas import describe
 
-OUTAGE = (redis.RedisError, OperationalError, DatabaseError)
+OUTAGE = (redis.RedisError, OperationalError, DatabaseDown, InterfaceError)
 
 
 class Problem(Schema):
@@ -47,8 +48,9 @@ def _invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
 
 def outage(request: HttpRequest, problem: Exception | type[Exception]) -> HttpResponse:
     """503 for a backend that is down, hung or full."""
-    what = "The database" if isinstance(problem, DatabaseError) else "Redis"
-    return error(503, "backend_down", f"{what} does not answer; nothing was done. Try again in 5 s.", 5)
+    what = "The database" if isinstance(problem, DatabaseDown | InterfaceError) else "Redis"
+    text = f"{what} does not answer. Try again in 5 s, with the same Idempotency-Key if you sent one."
+    return error(503, "backend_down", text, 5)
 
 
 for _outage in OUTAGE:

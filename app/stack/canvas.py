@@ -5,6 +5,7 @@ anything is sent, so that the record is complete even if sending ends half-way.
 """
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,16 +21,17 @@ SHOWN = 10_000  # results that one answer carries; the rest is read task by task
 
 @dataclass
 class Plan:
-    """What a call sends: the signature, and the ids by which its progress is told.
+    """What a call sends, and the ids by which its progress is told.
 
     Attributes:
+        signatures: sent one after the other; made as they are sent where there is much in them.
         members: ids of the tasks that count, in the order of their results.
         sizes: how many items each member stands for (1, or the length of a chunk).
         last: id of the task whose result is the canvas's; empty where the list of all results is.
     """
 
     kind: str
-    signature: Any
+    signatures: Iterable[Any]
     members: list[str]
     sizes: list[int]
     last: str = ""
@@ -45,32 +47,51 @@ def named(signature: Signature) -> str:
 
 def plan_group(tasks: list[Signature]) -> Plan:
     members = [named(task) for task in tasks]
-    return Plan("group", group(tasks), members, [1] * len(members))
+    return Plan("group", [group(tasks)], members, [1] * len(members))
 
 
 def plan_chain(tasks: list[Signature]) -> Plan:
     members = [named(task) for task in tasks]
-    return Plan("chain", chain(*tasks), members, [1] * len(members), last=members[-1])
+    return Plan("chain", [chain(*tasks)], members, [1] * len(members), last=members[-1])
 
 
 def plan_chord(header: list[Signature], body: Signature) -> Plan:
     members = [named(task) for task in (*header, body)]
-    return Plan("chord", chord(header, body), members, [1] * len(members), last=members[-1])
+    return Plan("chord", [chord(header, body)], members, [1] * len(members), last=members[-1])
 
 
-def plan_map(kind: str, task: Any, items: list[Any]) -> Plan:
+def plan_map(kind: str, task: Any, items: Sequence[Any]) -> Plan:
     """`map` and `starmap` are one task that takes the items one after the other."""
     signature = getattr(task, kind)(items)
     task_id = named(signature)
-    return Plan(kind, signature, [task_id], [len(items)], last=task_id)
+    return Plan(kind, [signature], [task_id], [len(items)], last=task_id)
 
 
-def plan_chunks(task: Any, items: list[Any], size: int) -> Plan:
-    """A group of starmaps over `size` items each."""
-    parts = [items[start : start + size] for start in range(0, len(items), size)]
-    signatures = [task.starmap(part) for part in parts]
-    members = [named(signature) for signature in signatures]
-    return Plan("chunks", group(signatures), members, [len(part) for part in parts])
+class Pairs(Sequence[Any]):
+    """The items (i, i) of a range, each made when it is asked for: a million need no memory."""
+
+    def __init__(self, numbers: range):
+        self.numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return [(number, number) for number in self.numbers[place]]
+        return (self.numbers[place], self.numbers[place])
+
+
+def plan_chunks(task: Any, items: Sequence[Any], size: int) -> Plan:
+    """Starmaps over `size` items each."""
+    starts = range(0, len(items), size)
+    members = [uuid() for _ in starts]
+    sizes = [min(size, len(items) - start) for start in starts]
+    signatures = (
+        task.starmap(items[start : start + size]).set(task_id=member)
+        for start, member in zip(starts, members, strict=True)
+    )
+    return Plan("chunks", signatures, members, sizes)
 
 
 def key(canvas_id: str) -> str:
@@ -94,7 +115,8 @@ def send(plan: Plan) -> str:
     pipe.hset(key(plan.id), mapping=stored)
     pipe.expire(key(plan.id), current_app.conf.result_expires)
     pipe.execute()
-    plan.signature.apply_async()
+    for signature in plan.signatures:
+        signature.apply_async()
     return plan.id
 
 

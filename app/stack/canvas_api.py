@@ -1,6 +1,7 @@
 """The calls of /api/canvas: several tasks sent as one, with one progress."""
 
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
@@ -9,10 +10,11 @@ from ninja.errors import HttpError
 
 from stack import canvas
 from stack.api import Problem
+from stack.canvas import Pairs
 from stack.schemas import api_tasks, bind
-from stack.tasks_api import WAITERS
+from stack.tasks_api import WAITERS, refuse_when_full
 
-MAX_TASKS, MAX_ITEMS, MAX_RANGE = 1_000, 100_000, 10_000_000
+MAX_TASKS, MAX_ITEMS, MAX_RANGE = 1_000, 100_000, 1_000_000
 router = Router(tags=["canvas"])
 
 
@@ -57,7 +59,7 @@ class CanvasState(Schema):
 Kind = Literal["group", "chain", "chord", "map", "starmap", "chunks"]
 
 
-@router.post("/{canvas}", response={202: CanvasRef, 404: Problem, 422: Problem, 429: Problem, 503: Problem})
+@router.post("/{canvas}", response={202: CanvasRef, 422: Problem, 429: Problem, 503: Problem})
 def send(
     request: HttpRequest, response: HttpResponse, kind: Annotated[Kind, Path(alias="canvas")], call: CanvasCall
 ) -> Any:
@@ -90,13 +92,13 @@ def _plan(kind: str, call: CanvasCall) -> canvas.Plan:
     return canvas.plan_map(kind, task, items)
 
 
-def _items(kind: str, call: CanvasCall) -> list[Any]:
+def _items(kind: str, call: CanvasCall) -> Sequence[Any]:
     if call.range is not None:
         first, end = call.range
         if kind != "chunks" or call.items or not 0 < end - first <= MAX_RANGE:
             raise ValueError(f"range: only chunks takes one, without items, over 1 to {MAX_RANGE} numbers.")
         bind(_task(call.name or "", "name"), [first, first], {})
-        return [(number, number) for number in range(first, end)]
+        return Pairs(range(first, end))
     if not call.items:
         raise ValueError("items: at least one.")
     task = _task(call.name or "", "name")
@@ -122,6 +124,7 @@ def _signature(call: Call, where: str, chained: bool = False) -> Any:
 
 def _task(name: str, where: str) -> Any:
     if task := api_tasks().get(name):
+        refuse_when_full(task)
         return task
     raise ValueError(f"{where}: there is no task {name[:200]!r}; GET /api/tasks lists those that may be run.")
 
@@ -144,8 +147,10 @@ def status(
     if wait and not state["ready"] and WAITERS.acquire(blocking=False):
         try:
             end = time.monotonic() + wait
+            pause = 0.1
             while not state["ready"] and (left := end - time.monotonic()) > 0:
-                time.sleep(min(0.1, left))
+                time.sleep(min(pause, left))
+                pause = min(1.0, pause * 1.3)  # one look at a large canvas reads a thousand keys
                 state = _known(canvas_id)
         finally:
             WAITERS.release()

@@ -22,13 +22,18 @@ TRANSPORTS: dict[str, dict[str, Any]] = {
 }
 
 
+def address(role: str, env: dict[str, str]) -> str:
+    """Redis's address without user and password."""
+    scheme, _, host, port, database = redis_url(role, env)
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/{database}"
+
+
 def broker_url(role: str, env: dict[str, str]) -> str:
     """Redis's address with the role's user and password, as kombu and redis-py read it."""
-    scheme, user, host, port, database = redis_url(role, env)
-    host = f"[{host}]" if ":" in host else host
+    scheme, _, place = address(role, env).partition("://")
+    user, password = quote(redis_url(role, env)[1], safe=""), quote(get("REDIS_PASSWORD", env), safe="")
     tls = "?ssl_cert_reqs=required" if scheme == "rediss" else ""
-    password = quote(get("REDIS_PASSWORD", env), safe="")
-    return f"{scheme}://{quote(user, safe='')}:{password}@{host}:{port}/{database}{tls}"
+    return f"{scheme}://{user}:{password}@{place}{tls}"
 
 
 def configuration(role: str, env: dict[str, str]) -> dict[str, Any]:
@@ -100,8 +105,11 @@ def _caller(role: str, env: dict[str, str], broker: dict[str, Any]) -> dict[str,
         # The lock outlives five loops; a standby takes over within lock + loop seconds.
         "beat_max_loop_interval": 2,
         "redbeat_lock_timeout": 10,
-        "redbeat_redis_url": broker_url(role, env),
+        # Apart from the address: Celery masks passwords in `celery report`, but not within this key.
+        "redbeat_redis_url": address(role, env),
         "redbeat_redis_options": {
+            "username": redis_url(role, env)[1],
+            "password": get("REDIS_PASSWORD", env),
             "socket_timeout": seconds,
             "socket_connect_timeout": seconds,
             "socket_keepalive": True,

@@ -8,9 +8,17 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 import redis
+from stack import heartbeat
 
 _lock = threading.Lock()
 _clients: dict[bool, redis.Redis] = {}
+
+
+class Patience(ExponentialBackoff):
+    def compute(self, failures: int) -> float:
+        """As redis-py's, and a sign of life: a solo pool's task waits for Redis in the worker's main loop."""
+        heartbeat.waiting()
+        return super().compute(failures)
 
 
 def client(patient: bool = False) -> Any:
@@ -27,7 +35,7 @@ def client(patient: bool = False) -> Any:
         if patient not in _clients:
             conf = current_app.conf
             if patient:
-                retry = Retry(ExponentialBackoff(cap=2, base=0.1), 1000, (redis.ConnectionError, redis.TimeoutError))
+                retry = Retry(Patience(cap=2, base=0.1), 1000, (redis.ConnectionError, redis.TimeoutError))
             else:
                 # A connection that Redis closed is worth a second try at once; one that hangs has had its time.
                 retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))

@@ -27,20 +27,20 @@ class Heartbeat:
         self.path, self.limit, self.on_hang = path, limit, on_hang
         self.state = "starting"
         self._turned = self._written = 0.0
-        self._stopping = threading.Event()
+        self._stopping, self._writing = threading.Event(), threading.Lock()
 
     def start(self) -> None:
         """Write the first sign of life and start the watching thread."""
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self._turned = time.monotonic()
-        self._write(self.state)
+        self.write(self.state)
         threading.Thread(target=self._watch, name="loop-watchdog", daemon=True).start()
 
     def turn(self, state: str) -> None:
         """Note one turn of the loop, and what it can do now."""
         self._turned = time.monotonic()
         if self._turned - self._written >= 1 or state != self.state:
-            self._write(state)
+            self.write(state)
 
     @property
     def is_stopping(self) -> bool:
@@ -48,9 +48,8 @@ class Heartbeat:
         return self._stopping.is_set()
 
     def stopping(self) -> None:
-        """From here on the loop may stand still: a stop has its own limit, STOP_GRACE."""
+        """From here on the loop may stand still: a stop has its own limit, STOP_GRACE. Safe in a signal handler."""
         self._stopping.set()
-        self._write("stopping")
 
     def remove(self) -> None:
         """The process ends in order: a check must not find a fresh file."""
@@ -59,15 +58,17 @@ class Heartbeat:
         except OSError:
             pass
 
-    def _write(self, state: str) -> None:
-        self.state, self._written = state, time.monotonic()
-        try:
-            with open(self.path + ".new", "w", encoding="utf-8") as file:
-                file.write(state)
-            os.replace(self.path + ".new", self.path)
-        except OSError as error:
-            # A full disk must not end a worker; the probe will say what the file no longer does.
-            logger.warning("cannot write the heartbeat %s: %s", self.path, error)
+    def write(self, state: str) -> None:
+        """Write the file now. Not from a signal handler: it may have interrupted this very method."""
+        with self._writing:
+            self.state, self._written = state, time.monotonic()
+            try:
+                with open(self.path + ".new", "w", encoding="utf-8") as file:
+                    file.write(state)
+                os.replace(self.path + ".new", self.path)
+            except OSError as error:
+                # A full disk must not end a worker; the probe will say what the file no longer does.
+                logger.warning("cannot write the heartbeat %s: %s", self.path, error)
 
     def _watch(self) -> None:
         previous = time.monotonic()

@@ -40,9 +40,14 @@ def accept(task_id: str, name: str, retries: int, patient: bool = False) -> None
     pipe.execute()
 
 
-def exists(task_id: str) -> bool:
-    """Whether the task was accepted and its record has not expired."""
-    return bool(client().exists(key(task_id)))
+def note_sent(task_id: str) -> None:
+    """Note that the message of a task is in its queue, which the record alone does not say."""
+    client().hset(key(task_id), "sent", 1)
+
+
+def is_sent(task_id: str) -> bool:
+    """Whether `note_sent` was called for this task."""
+    return client().hget(key(task_id), "sent") is not None
 
 
 def forget(task_id: str) -> None:

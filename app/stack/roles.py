@@ -104,6 +104,12 @@ def contradictions(env):
             "WORKER_POOL=prefork cannot work on Windows (tasks fail with `not enough values to unpack "
             "(expected 3, got 0)`). Make it eventlet, threads or solo."
         )
+    if colons := [queue for queue in get("WORKER_QUEUES", env) if ":" in queue]:
+        found.append(
+            f"WORKER_QUEUES names {colons[0]!r}: a queue's name cannot hold a colon, which marks its priority."
+        )
+    if env.get("REMAP_SIGTERM"):
+        found.append("REMAP_SIGTERM is set: TERM would cut running tasks off. Unset it; STOP_GRACE bounds the stop.")
     if pool == "solo" and get("WORKER_CONCURRENCY", env) > 1 and env.get("WORKER_CONCURRENCY"):
         found.append("WORKER_POOL=solo runs one task at a time. Make WORKER_CONCURRENCY 1 or leave it unset.")
     return found

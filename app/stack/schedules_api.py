@@ -21,7 +21,7 @@ MAX_EVERY = 366 * 86400
 
 
 class Options(Schema):
-    queue: str | None = Field(default=None, min_length=1, max_length=100)
+    queue: str | None = Field(default=None, min_length=1, max_length=100, pattern="^[^:]+$")
     expires: float | None = Field(default=None, gt=0, le=MAX_EVERY)
     priority: int | None = Field(default=None, ge=0, le=9)
 

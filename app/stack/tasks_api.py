@@ -110,7 +110,7 @@ def submit(
     task_id, seen = _id_for(idempotency_key, name, call) if idempotency_key else (uuid(), False)
     if not seen:
         try:
-            _refuse_when_full(job)
+            refuse_when_full(job)
             job.apply_async(
                 kwargs=kwargs,
                 task_id=task_id,
@@ -119,6 +119,8 @@ def submit(
                 expires=call.expires,
                 priority=call.priority,
             )
+            if idempotency_key:
+                records.note_sent(task_id)
         except Exception:
             if idempotency_key:
                 _let_go(task_id)
@@ -150,12 +152,13 @@ def _id_for(key: str, name: str, call: TaskCall) -> tuple[str, bool]:
     task_id, digest = stored.split()
     if digest != wanted.split()[1]:
         raise HttpError(422, "Idempotency-Key: it was used before for another call; take a new one.")
-    # One of several calls publishes: the one that takes the lock. It is held for longer than a call lasts, so
-    # that after a call that ended between the key and the message, the next one publishes.
-    if not records.exists(task_id) and client().set(_lock(task_id), 1, nx=True, ex=10):
+    # One of several calls publishes: the one that takes the lock, which lasts longer than a call. After a call
+    # that ended without having noted its message as sent, the next one publishes, under the same id: in doubt
+    # a task runs twice rather than never.
+    if not records.is_sent(task_id) and client().set(_lock(task_id), 1, nx=True, ex=10):
         return task_id, False
     for _ in range(10):
-        if records.exists(task_id):
+        if records.is_sent(task_id):
             return task_id, True
         time.sleep(0.1)
     raise HttpError(409, "Idempotency-Key: the first call with it is still under way. Try again in 10 s.")
@@ -173,7 +176,8 @@ def _let_go(task_id: str) -> None:
         return
 
 
-def _refuse_when_full(job: Any) -> None:
+def refuse_when_full(job: Any) -> None:
+    """Raise a 429 while QUEUE_LIMIT tasks or more wait in the queue of `job`."""
     queue = getattr(job, "queue", None) or current_app.conf.task_default_queue
     pipe = client().pipeline(transaction=False)
     for step in (0, 3, 6, 9):

@@ -18,6 +18,7 @@ from celery import current_app
 from kombu.transport import redis
 
 logger = logging.getLogger(__name__)
+_done: set[str] = set()  # tags of tasks that ended while Redis was away: acknowledged once it is back
 
 
 @contextmanager
@@ -36,11 +37,15 @@ class QoS(redis.QoS):
     """Acknowledges and rejects by the message's tag, which Redis knows whichever connection names it."""
 
     def ack(self, delivery_tag: str) -> None:
-        if not self._is_gone():
-            super().ack(delivery_tag)
-            return
-        with fresh_qos() as qos:
-            qos.ack(delivery_tag)
+        try:
+            if not self._is_gone():
+                super().ack(delivery_tag)
+                return
+            with fresh_qos() as qos:
+                qos.ack(delivery_tag)
+        except Exception:
+            _done.add(delivery_tag)
+            raise
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         if not self._is_gone():
@@ -56,13 +61,22 @@ class QoS(redis.QoS):
     def held(self) -> list[str]:
         """Tags of the messages that were delivered on this channel and not acknowledged."""
         self._flush()
-        return list(self._delivered)
+        return [tag for tag in self._delivered if tag not in _done]
 
 
 def install() -> None:
     """Put this into kombu's channel, for the whole process."""
     redis.Channel.QoS = QoS
     redis.Channel.do_restore = False
+
+
+def settle() -> None:
+    """Acknowledge what could not be acknowledged when it ended. Raises as `put_back` does."""
+    if _done:
+        with fresh_qos() as qos:
+            for tag in list(_done):
+                qos.ack(tag)
+                _done.discard(tag)
 
 
 def put_back(tags: Iterable[str]) -> None:

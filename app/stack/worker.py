@@ -5,6 +5,7 @@ in every pool. Of all places tried it alone is fresh in an outage and stale in a
 hangs there. It is a private name: Celery is pinned, and a unit test fails when it moves.
 """
 
+import atexit
 import logging
 import os
 import signal
@@ -24,7 +25,7 @@ from stack.apps import verify
 from stack.connections import client, server_problem
 from stack.env import environment, get, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
-from stack.transport import put_back
+from stack.transport import put_back, settle
 
 logger = logging.getLogger(__name__)
 OUTAGE = (OperationalError, redis.RedisError)
@@ -51,6 +52,19 @@ class Life(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         install(self.heartbeat)
+        atexit.register(self._at_exit, os.getpid())
+
+    def _at_exit(self, pid: int) -> None:
+        """However the worker came to its end (a second Ctrl-C, `celery control shutdown`, an error that it could
+        not recover from): nothing runs any more, and what it still holds goes back."""
+        if os.getpid() != pid or self.channel is None:
+            return
+        tags = {*self.channel.qos.held(), *(request.message.delivery_tag for request in unfinished())}
+        try:
+            settle()
+            put_back(tags)
+        except OUTAGE as error:
+            logger.error("%d tasks come back after VISIBILITY_TIMEOUT: %s", len(tags), error)
 
     def _watched(self, maybe_shutdown: Any) -> Any:
         def turn() -> Any:
@@ -92,6 +106,7 @@ class Life(bootsteps.StartStopStep):
             return
         running = {request.message.delivery_tag for request in list(worker_state.active_requests)}
         try:
+            settle()
             put_back(tag for tag in channel.qos.held() if tag not in running)
         except OUTAGE as error:
             logger.error("tasks that wait for their time come back after VISIBILITY_TIMEOUT: %s", error)
@@ -103,6 +118,7 @@ class Life(bootsteps.StartStopStep):
         threading.Thread(target=self._bound, name="stop-bound", daemon=True).start()
 
     def _bound(self) -> None:
+        self.heartbeat.write("stopping")
         time.sleep(self.soft_timeout)
         logger.warning("tasks still run after %s s: handing them back", self.soft_timeout)
         hand_back(self.worker)
@@ -122,6 +138,11 @@ def why_not_ready(worker: Any) -> str | None:
     return None
 
 
+def unfinished() -> list[Any]:
+    """The requests that this worker holds and has not acknowledged."""
+    return [request for request in list(worker_state.requests.values()) if not request.acknowledged]
+
+
 def hand_back(worker: Any) -> None:
     """Put every task that this worker holds back into its queue, then end its pool's processes.
 
@@ -132,7 +153,7 @@ def hand_back(worker: Any) -> None:
     children = [process.pid for process in processes if hasattr(process, "pid")]
     for pid in children:
         _kill(pid, signal.SIGSTOP)
-    held = [request for request in list(worker_state.requests.values()) if not request.acknowledged]
+    held = unfinished()
     try:
         put_back(request.message.delivery_tag for request in held)
         for request in held:

@@ -79,3 +79,17 @@ def test_a_task_whose_pool_process_is_killed_runs_again(
     os.kill(wait_until(pid_of_the_run, 10), signal.SIGKILL)
     wait_until(lambda: f'"task_id": "{task}", "event": "on_success"' in worker.log.read_text(), 30)
     assert redis_server.client.hget(f"stack:task:{task}", "retries") == "1"
+
+
+@pytest.mark.parametrize("name", ["SIGQUIT", "SIGINT"])
+def test_a_stop_by_another_signal_leaves_nothing_behind(
+    name: str, run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
+) -> None:
+    worker = run_role("worker").wait_ready()
+    send("add", 1, 2, countdown=300)
+    send("sleep", 3)
+    wait_until(lambda: held(redis_server) == 2, 10)
+    worker.process.send_signal(signal.Signals[name])
+    worker.process.wait(30)
+    assert held(redis_server) == 0
+    assert redis_server.client.llen("default") in (1, 2)  # QUIT ends the running task; it goes back too

@@ -72,3 +72,10 @@ def test_the_installed_redis_client_fits_and_another_is_named(monkeypatch: pytes
     assert versions() == []
     monkeypatch.setattr("importlib.metadata.version", lambda name: {"redis": "3.2.1"}.get(name, "5.7.0"))
     assert "redis 3.2.1 does not fit" in versions()[0]
+
+
+@pytest.mark.parametrize(
+    ("env", "named"), [({"WORKER_QUEUES": "shop:mail"}, "colon"), ({"REMAP_SIGTERM": "SIGQUIT"}, "REMAP_SIGTERM")]
+)
+def test_what_would_lose_or_loop_a_task_stops_the_start(env: dict[str, str], named: str) -> None:
+    assert named in " ".join(contradictions(env))

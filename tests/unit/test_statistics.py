@@ -8,7 +8,7 @@ from demo.store import parse
 
 def test_figures_agree_with_pythons_own_statistics() -> None:
     values = [(number * 7919 % 1000) / 10 for number in range(1, 501)]
-    result = summary([{"v": str(value)} for value in values], lambda *_: None)["columns"]["v"]
+    result = summary([{"v": str(value)} for value in values], 500, lambda *_: None)["columns"]["v"]
     assert result["count"] == 500
     assert result["mean"] == pytest.approx(statistics.fmean(values), abs=1e-4)
     assert result["stdev"] == pytest.approx(statistics.stdev(values), abs=1e-4)
@@ -17,18 +17,19 @@ def test_figures_agree_with_pythons_own_statistics() -> None:
 
 def test_progress_is_reported_in_chunks_to_the_end() -> None:
     seen: list[tuple[int, int]] = []
-    summary([{"v": "1"}] * 250, lambda *step: seen.append(step))
+    summary([{"v": "1"}] * 250, 250, lambda *step: seen.append(step))
     assert seen == [(100, 250), (200, 250), (250, 250)]
 
 
 def test_a_column_with_text_or_infinity_is_counted_not_averaged() -> None:
-    columns = summary([{"a": "x", "b": "1"}, {"a": "x", "b": "inf"}, {"a": "", "b": "2"}], lambda *_: None)["columns"]
+    rows = [{"a": "x", "b": "1"}, {"a": "x", "b": "inf"}, {"a": "", "b": "2"}]
+    columns = summary(rows, 3, lambda *_: None)["columns"]
     assert columns["a"] == {"count": 2, "empty": 1, "distinct": 1, "top": [("x", 2)]}
     assert "mean" not in columns["b"]
 
 
 def test_quoted_commas_and_quotes_are_part_of_a_field() -> None:
-    assert parse('name,city\n"Smith ""Sky"" Field","Paris, TX"\n')[0] == {
+    assert next(parse('name,city\n"Smith ""Sky"" Field","Paris, TX"\n')) == {
         "name": 'Smith "Sky" Field',
         "city": "Paris, TX",
     }
@@ -46,4 +47,4 @@ def test_quoted_commas_and_quotes_are_part_of_a_field() -> None:
 )
 def test_what_is_no_csv_says_where(text: str, told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        parse(text)
+        list(parse(text))
