@@ -1,6 +1,7 @@
 """Files that must agree do: roles, stop times, versions, locks."""
 
 import configparser
+import os
 import re
 import subprocess
 import tomllib
@@ -115,6 +116,17 @@ def test_secrets_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path)
     assert [
         oct(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_mode & 0o077
     ] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to the user who reads it")
+def test_in_containers_an_operators_own_secret_wins_and_each_file_belongs_to_its_reader(tmp_path: Path) -> None:
+    own, folder = tmp_path / "own", tmp_path / "secrets"
+    (own / "flower").mkdir(parents=True)
+    (own / "flower" / "flower_password").write_text("mine")
+    secretfiles.make(folder, own)
+    mine = folder / "flower" / "flower_password"
+    assert (mine.read_text(), oct(mine.stat().st_mode)[-3:], mine.stat().st_uid) == ("mine", "400", 10001)
+    assert (folder / "redis" / "users.acl").stat().st_uid == (folder / "db" / "postgres_password").stat().st_uid == 999
 
 
 def test_nothing_names_a_path_of_one_machine() -> None:

@@ -15,7 +15,8 @@ const isDict = (value) => value !== null && typeof value === "object" && !Array.
 // {"rows": n, "columns": {name: {statistic: value}}}: a line for each column.
 function statistics({ columns, ...rest }) {
   const entries = Object.entries(columns);
-  const kinds = [...new Set(entries.flatMap(([, values]) => Object.keys(values)))];
+  const named = [...new Set(entries.flatMap(([, values]) => Object.keys(values)))];
+  const kinds = [...named.filter((kind) => numeric(entries, kind)), ...named.filter((kind) => !numeric(entries, kind))];
   const head = el("tr", {}, el("th", { scope: "col" }, "column"));
   head.append(...kinds.map((kind) => el("th", { scope: "col", class: numeric(entries, kind) }, kind)));
   const body = el("tbody");
@@ -60,10 +61,15 @@ function asJson(value) {
   return el("pre", reachable(text.length > 600 || text.split("\n").length > 10, "Result"), cut);
 }
 
+// [["sun", 640], ["rain", 641]]: words and how often each was there.
+const isCounted = (value) =>
+  Array.isArray(value) && value.every((pair) => Array.isArray(pair) && pair.length === 2 && typeof pair[1] === "number");
+
 function cell(value) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "number" && !Number.isInteger(value)) return String(Number(value.toPrecision(6)));
   if (typeof value !== "object") return String(value);
+  if (isCounted(value)) return value.map(([word, count]) => `${word} (${count})`).join(", ");
   const text = JSON.stringify(value);
   return text.length > 200 ? `${text.slice(0, 199)}…` : text;
 }
