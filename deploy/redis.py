@@ -43,6 +43,15 @@ def version(path: str) -> tuple[int, ...]:
     return (int(found[1]), int(found[2])) if found else (0,)
 
 
+def acl_for(text: str, server: tuple[int, ...]) -> str:
+    """The users as a server of this version takes them.
+
+    7.0 knows its subcommands and refuses a file that names a later one (CLIENT SETINFO is of 7.2, and clients do
+    without it); 6.2 takes any.
+    """
+    return text.replace(" +client|setinfo", "") if (7, 0) <= server < (7, 2) else text
+
+
 def main() -> str | None:
     program = find()
     if program is None:
@@ -53,11 +62,15 @@ def main() -> str | None:
     env = environment()
     run = Path(get("RUN_DIR", env))
     (run / "redis").mkdir(parents=True, exist_ok=True)
+    # A copy, because the version of the server decides what it may say.
+    acl = run / "redis" / "users.acl"
+    acl.touch(mode=0o600)
+    acl.write_text(acl_for((run / "secrets" / "redis" / "users.acl").read_text(), version(program)))
     options = {
         "bind": "127.0.0.1",
         "port": str(get("REDIS_PORT", env)),
         "dir": str(run / "redis"),
-        "aclfile": str(run / "secrets" / "redis" / "users.acl"),
+        "aclfile": str(acl),
     }
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     os.execv(program, [program, str(PROJECT / "k8s" / "base" / "redis.conf"), *arguments])

@@ -3,6 +3,7 @@
 import configparser
 import os
 import re
+import runpy
 import subprocess
 import tomllib
 from pathlib import Path
@@ -98,6 +99,14 @@ def test_redis_conf_keeps_every_queued_task() -> None:
     assert lines["appendonly"] == "yes"
     assert lines["appendfsync"] in ("everysec", "always")
     assert lines["maxmemory-policy"] == "noeviction"
+
+
+def test_redis_7_0_is_not_told_of_a_command_that_it_refuses_to_know(tmp_path: Path) -> None:
+    acl_for = runpy.run_path(str(PROJECT / "deploy/redis.py"))["acl_for"]
+    secretfiles.make(tmp_path)
+    text = secretfiles.acl(tmp_path)
+    for server, named in (((6, 2), True), ((7, 0), False), ((7, 2), True), ((8, 0), True)):
+        assert ("client|setinfo" in acl_for(text, server)) is named
 
 
 def test_every_role_has_a_redis_user_with_a_password_of_its_own(tmp_path: Path) -> None:
