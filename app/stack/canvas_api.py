@@ -1,6 +1,5 @@
 """The calls of /api/canvas: several tasks sent as one, with one progress."""
 
-import time
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -12,7 +11,8 @@ from stack import canvas
 from stack.api import Problem
 from stack.canvas import Pairs
 from stack.schemas import api_tasks, bind
-from stack.tasks_api import WAITERS, refuse_when_full
+from stack.tasks_api import refuse_when_full
+from stack.waiting import until_ready
 
 MAX_TASKS, MAX_ITEMS, MAX_RANGE = 1_000, 100_000, 1_000_000
 router = Router(tags=["canvas"])
@@ -143,18 +143,8 @@ def status(
     wait: Annotated[float, Query(ge=0, le=30)] = 0,
 ) -> Any:
     """Progress, result or the first error of a canvas; `wait` as for a task."""
-    state = _known(canvas_id)
-    if wait and not state["ready"] and WAITERS.acquire(blocking=False):
-        try:
-            end = time.monotonic() + wait
-            pause = 0.1
-            while not state["ready"] and (left := end - time.monotonic()) > 0:
-                time.sleep(min(pause, left))
-                pause = min(1.0, pause * 1.3)  # one look at a large canvas reads a thousand keys
-                state = _known(canvas_id)
-        finally:
-            WAITERS.release()
-    return state
+    # One look at a large canvas reads a thousand keys.
+    return until_ready(lambda: _known(canvas_id), wait, longest_pause=1)
 
 
 @router.delete("/{canvas}", response={202: CanvasState, 404: Problem, 409: Problem, 503: Problem})

@@ -3,7 +3,6 @@
 import datetime
 import hashlib
 import json
-import threading
 import time
 from typing import Annotated, Any
 
@@ -21,11 +20,10 @@ from stack.connections import client
 from stack.env import get
 from stack.roles import max_delay
 from stack.schemas import api_tasks, arguments_model, bind
+from stack.waiting import until_ready
 
 QUEUE_LIMIT = get("QUEUE_LIMIT", settings.ENV)
 MAX_DELAY = max_delay(settings.ENV)
-# Waiters may take half of this process's threads; the rest stay free for everybody else.
-WAITERS = threading.BoundedSemaphore(get("WEB_THREADS", settings.ENV) // 2)
 
 router = Router(tags=["tasks"])
 
@@ -191,16 +189,7 @@ def refuse_when_full(job: Any) -> None:
 @router.get("/{task}", response={200: TaskState, 404: Problem, 422: Problem, 503: Problem})
 def status(request: HttpRequest, task: Path[str], wait: Annotated[float, Query(ge=0, le=30)] = 0) -> Any:
     """State, progress, result or error of a task; `wait` holds the answer until it is ready or the time is up."""
-    state = _known(task)
-    if wait and not state["ready"] and WAITERS.acquire(blocking=False):
-        try:
-            end = time.monotonic() + wait
-            while not state["ready"] and (left := end - time.monotonic()) > 0:
-                time.sleep(min(0.05, left))
-                state = _known(task)
-        finally:
-            WAITERS.release()
-    return state
+    return until_ready(lambda: _known(task), wait)
 
 
 @router.delete("/{task}", response={202: TaskRef, 404: Problem, 409: Problem, 503: Problem})
