@@ -95,6 +95,8 @@ def read_many(task_ids: list[str]) -> list[dict[str, Any] | None]:
 
 def _shown(task_id: str, record: dict[str, str], meta: dict[str, Any]) -> dict[str, Any]:
     state = "REVOKED" if record.get("claim") == REVOKED else meta.get("status", "PENDING")
+    if state == "STARTED" and "claim" not in record:
+        state = "PENDING"  # Celery says so a moment before the task claims its start, and may yet find it revoked
     if state == "PENDING" and int(record.get("retries", 0)):
         state = "RETRY"
     result, ready = meta.get("result"), state in ("SUCCESS", "FAILURE", "REVOKED")
