@@ -10,6 +10,7 @@ api.add_router("/datasets", "demo.api.router")
 
 urlpatterns = [
     path("", views.page),
-    # /livez, /readyz and /version: stack.middleware.Probes
+    # /livez and /readyz: stack.middleware.Probes
+    path("version", views.version),
     path("api/", api.urls),
 ]

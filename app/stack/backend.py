@@ -15,6 +15,11 @@ class RedisBackend(CeleryRedisBackend):
         and a request that hangs for 19 s when Redis is down (celery#6963). `AsyncResult.get` subscribes itself.
         """
 
+    def iter_native(self, result: Any, **options: Any) -> Any:
+        """Subscribe to a group's members when somebody waits for them, which sending them no longer does."""
+        self.add_pending_results([member for member in result.results if hasattr(member, "_cache")])
+        return super().iter_native(result, **options)
+
     def _sleep(self, seconds: float) -> None:
         # A worker's main loop that waits for Redis to store a result is waiting, not hung.
         heartbeat.waiting()

@@ -30,7 +30,7 @@ class Probes:
         from stack import views
 
         self.get_response = get_response
-        self.views = {"/livez": views.livez, "/readyz": views.readyz, "/version": views.version}
+        self.views = {"/livez": views.livez, "/readyz": views.readyz}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.views.get(request.path, self.get_response)(request)

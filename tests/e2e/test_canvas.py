@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import Client
+from tests.e2e.supervisor import Supervisor
 from tests.waiting import wait_until
 
 
@@ -123,3 +124,10 @@ def test_chunks_take_a_hundred_thousand_calls_in_a_request_of_a_few_bytes(api: C
     assert (state["completed"], state["total"], state["result"]) == (100_000, 100_000, None)
     last = api.get(f"/api/tasks/{state['members'][-1]}").json()["result"]
     assert (len(last), last[-1]) == (1000, 199_998)
+
+
+def test_a_group_can_be_waited_for_from_a_shell_as_the_tutorial_does(vm: Supervisor) -> None:
+    code = "from celery import group; from demo.tasks import add; calls = [add.s(i, i) for i in range(4)]; "
+    code += "print(group(calls)().get(timeout=20))"
+    done = vm.run([".venv/bin/python", "app/manage.py", "shell", "-c", code], SERVICE_ROLE="worker")
+    assert "[0, 2, 4, 6]" in done.stdout, done.stdout + done.stderr

@@ -4,11 +4,10 @@ import pytest
 from django.test import Client, override_settings
 
 
-@pytest.mark.parametrize("path", ["/livez", "/version"])
-def test_a_probe_is_answered_whatever_the_host_names_are(path: str) -> None:
+def test_a_probe_is_answered_whatever_the_host_names_are() -> None:
     with override_settings(ALLOWED_HOSTS=["shop.example.com"]):
-        assert Client(headers={"host": "localhost"}).get(path).status_code == 200
-        assert Client(headers={"host": "localhost"}).get("/api/openapi.json").status_code == 400
+        assert Client(headers={"host": "localhost"}).get("/livez").status_code == 200
+        assert Client(headers={"host": "localhost"}).get("/version").status_code == 400
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://[", "null"])
