@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import celery.worker.consumer.consumer as consumer_module
@@ -59,12 +60,7 @@ class Life(bootsteps.StartStopStep):
         not recover from): nothing runs any more, and what it still holds goes back."""
         if os.getpid() != pid or self.channel is None:
             return
-        tags = {*self.channel.qos.held(), *(request.message.delivery_tag for request in unfinished())}
-        try:
-            settle()
-            put_back(tags)
-        except OUTAGE as error:
-            logger.error("%d tasks come back after VISIBILITY_TIMEOUT: %s", len(tags), error)
+        give_back({*self.channel.qos.held(), *(request.message.delivery_tag for request in unfinished())})
 
     def _watched(self, maybe_shutdown: Any) -> Any:
         def turn() -> Any:
@@ -105,11 +101,7 @@ class Life(bootsteps.StartStopStep):
         if channel is None:
             return
         running = {request.message.delivery_tag for request in list(worker_state.active_requests)}
-        try:
-            settle()
-            put_back(tag for tag in channel.qos.held() if tag not in running)
-        except OUTAGE as error:
-            logger.error("tasks that wait for their time come back after VISIBILITY_TIMEOUT: %s", error)
+        give_back(tag for tag in channel.qos.held() if tag not in running)
 
     def _stopping(self, **_: Any) -> None:
         if self.heartbeat.is_stopping:
@@ -136,6 +128,15 @@ def why_not_ready(worker: Any) -> str | None:
     if not tasks or not tasks.queues:
         return "connected, but consuming from no queue"
     return None
+
+
+def give_back(tags: Iterable[str]) -> None:
+    """Acknowledge what ended while Redis was away, and put `tags` back into their queues; an outage is logged."""
+    try:
+        settle()
+        put_back(tags)
+    except OUTAGE as error:
+        logger.error("what this worker holds comes back after VISIBILITY_TIMEOUT: %s", error)
 
 
 def unfinished() -> list[Any]:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.client import Client
 from tests.e2e.compose import Compose, engine
+from tests.e2e.targets import ends_of_logs
 
 STACK = pytest.StashKey[Compose]()
 
@@ -40,7 +41,5 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     target = item.config.stash.get(STACK, None)
     if report.failed and target:
         report.sections.append(("containers", target.compose("ps", "-a")))
-        for role in ("proxy", "web", "worker", "beat", "redis", "db"):
-            lines = [line[:300] for line in target.logs(role).splitlines()[-15:]]
-            report.sections.append((f"the end of {role}'s log", "\n".join(lines)))
+        report.sections += ends_of_logs(target, ("proxy", "web", "worker", "beat", "redis", "db"), 15)
     return report

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.client import Client
 from tests.e2e.supervisor import Supervisor
-from tests.e2e.targets import Target
+from tests.e2e.targets import Target, ends_of_logs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -110,7 +110,5 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     report = yield
     target = item.config.stash.get(STACK, None)
     if report.failed and target:
-        for role in ("web", "worker", "beat", "flower", "redis"):
-            lines = [line[:300] for line in target.logs(role).splitlines()[-20:]]
-            report.sections.append((f"the end of {role}'s log", "\n".join(lines)))
+        report.sections += ends_of_logs(target, ("web", "worker", "beat", "flower", "redis"), 20)
     return report

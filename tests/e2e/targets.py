@@ -37,3 +37,9 @@ class Target(Protocol):
 
     def logs(self, role: str | None = None) -> str:
         """The log of one role, or of all: dumped when a test fails."""
+
+
+def ends_of_logs(target: Target, roles: tuple[str, ...], lines: int) -> list[tuple[str, str]]:
+    """The last lines of each role's log, as sections under a failed test."""
+    ends = {role: [line[:300] for line in target.logs(role).splitlines()[-lines:]] for role in roles}
+    return [(f"the end of {role}'s log", "\n".join(end)) for role, end in ends.items()]
