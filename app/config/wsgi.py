@@ -4,9 +4,13 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from config.celery import app
 from stack.apps import verify
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 application = get_wsgi_application()
 verify()
+# Now, not in the first request: of two first requests at once, one would find half of the tasks and answer 404.
+app.loader.import_default_modules()
+app.finalize()

@@ -1,6 +1,9 @@
 """Celery's configuration by role, and the private names of Celery that the worker stands on."""
 
 import inspect
+import subprocess
+import sys
+from pathlib import Path
 
 import celery.worker.consumer.consumer
 import celery.worker.loops
@@ -12,6 +15,7 @@ from celery.utils.collections import AttributeDict
 from stack.celeryconf import check_configuration, configuration
 from stack.connections import server_problem
 
+APP = Path(__file__).parents[2] / "app"
 ENV = {"REDIS_PASSWORD": "p@ss/word"}
 
 
@@ -105,3 +109,9 @@ def test_a_redis_server_that_is_too_old_is_named_with_the_version_it_needs(versi
     problem = server_problem(version)
     assert (problem is None) is fits
     assert fits or f"Redis {version}" in str(problem)
+
+
+def test_the_web_knows_every_task_before_its_first_request() -> None:
+    code = "import config.wsgi, celery; print(sorted(dict.keys(celery.current_app._tasks)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=APP, capture_output=True, text=True, check=True)
+    assert "'add'" in done.stdout
