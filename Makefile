@@ -8,15 +8,18 @@ MAKEFLAGS += --no-print-directory
 export
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 .venv/.installed: requirements/base.txt requirements/vm.txt requirements/redis.txt
 	@deploy/venv.sh $(PYTHON)
 
-# TARGET=compose leads to docker/compose.mk; without it the verbs mean supervisord on this machine.
+# TARGET=compose leads to docker/compose.mk, TARGET=k8s to k8s/cluster.mk; without it the verbs mean supervisord.
 ifeq ($(TARGET),compose)
 up: up-compose
 down: down-compose
+else ifeq ($(TARGET),k8s)
+up: up-k8s
+down: down-k8s
 else
 up: .venv/.installed ## start every role with a Redis of its own, prove one task, print the addresses
 	@$(VENV)/python deploy/vm.py up
@@ -71,10 +74,14 @@ lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --group $$group -c requirements/base.txt -o requirements/$$group.txt; done
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group fuzz -o requirements/fuzz.txt
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group scan -o requirements/scan.txt
 
 env-example: .venv/.installed ## write .env.example from app/stack/env.py
 	@cd app && ../$(VENV)/python -m stack.env > ../.env.example
 
-include docker/compose.mk
+redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/secretfiles.py
+	@cd app && ../$(VENV)/python -m stack.secretfiles --cluster-acl > ../k8s/base/users.acl
 
-.PHONY: help up down scale schedules-reset test test-compose smoke check bench lock env-example
+include docker/compose.mk k8s/cluster.mk
+
+.PHONY: help up down scale schedules-reset test test-compose smoke check bench lock env-example redis-users

@@ -17,7 +17,11 @@ deploy: ## a new version with no failed request and no lost task: make deploy TA
 	@test "$(TARGET)" = compose || { echo "make deploy TARGET=compose; Kubernetes rolls out by kubectl apply" >&2; exit 2; }
 	@$(PYTHON) deploy/rollout.py $(if $(ROLLBACK),--rollback)
 
+ifeq ($(TARGET),k8s)
+rotate-secret: rotate-secret-k8s
+else
 rotate-secret: ## a new random secret, read by those who use it: make rotate-secret NAME=web/redis_password
 	@$(PYTHON) deploy/rotate_secret.py $(NAME)
+endif
 
 .PHONY: image up-compose down-compose deploy rotate-secret

@@ -7,6 +7,8 @@ Redis gets hashes only: `redis/users.acl`, made anew from the passwords each tim
 --rotate <service/name>   a new one in place of this one; Redis goes on taking the old password too
 --finish                  Redis takes the new password only
 --list                    the names of all secrets
+
+`python -m stack.secretfiles --cluster-acl` prints k8s/base/users.acl.
 """
 
 import argparse
@@ -53,6 +55,11 @@ _WATCH = (
 )
 
 
+# Nobody can log in as `default`. Redis itself does as it loads its log of writes: without rights there, every
+# transaction of the log would be refused and lost.
+_DEFAULT = "user default off ~* &* +@all"
+
+
 def _only(*commands: str) -> str:
     return "~* &* -@all " + " ".join(f"+{command}" for command in dict.fromkeys(" ".join(commands).split()))
 
@@ -65,6 +72,8 @@ USERS = {
     "flower": _only(_CONNECT, _WATCH),
     "admin": "~* &* +@all",
 }
+# In Kubernetes, KEDA counts what waits and what runs, by a script.
+CLUSTER_USERS = USERS | {"keda": _only(_CONNECT, "eval evalsha script|load type llen hlen")}
 
 
 def make(folder: Path, own: Path | None = None) -> list[str]:
@@ -124,15 +133,19 @@ def listed(folder: Path) -> list[str]:
 
 def acl(folder: Path) -> str:
     """The text of Redis's aclfile for the passwords under `folder`."""
-    # Nobody can log in as `default`. Redis itself does as it loads its log of writes: without rights there,
-    # every transaction of the log would be refused and lost.
-    lines = ["user default off ~* &* +@all"]
+    lines = [_DEFAULT]
     for user, rights in USERS.items():
         path = folder / "redis" / "admin_password" if user == "admin" else folder / user / "redis_password"
         passwords = [text for text in (_read(path), _read(path.with_suffix(".old"))) if text]
         hashes = " ".join("#" + hashlib.sha256(text.encode()).hexdigest() for text in passwords)
         lines.append(f"user {user} on {hashes} {rights}")
     return "\n".join(lines) + "\n"
+
+
+def cluster_acl() -> str:
+    """The text of k8s/base/users.acl: <name> stands where the pod of Redis puts the hash of that secret."""
+    lines = [f"user {user} on <{user}_redis_password> {rights}" for user, rights in CLUSTER_USERS.items()]
+    return "\n".join([_DEFAULT, *lines]) + "\n"
 
 
 def _shared(folder: Path, name: str) -> str | None:
@@ -173,12 +186,18 @@ def _hand_over(folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--cluster-acl", action="store_true")
     parser.add_argument("--containers", type=Path, metavar="own")
     parser.add_argument("--rotate", metavar="service/name")
     parser.add_argument("--finish", action="store_true")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
+    if options.cluster_acl:
+        print(cluster_acl(), end="")
+        return
+    if options.folder is None:
+        parser.error("the following arguments are required: folder")
     if options.list:
         print("\n".join(listed(options.folder)))
         return

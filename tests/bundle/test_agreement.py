@@ -63,7 +63,7 @@ def test_readmes_role_table_is_the_role_table() -> None:
 
 def test_every_verb_that_the_readme_names_is_in_the_makefile() -> None:
     text = (PROJECT / "README.md").read_text()
-    verbs = set(re.findall(r"(?:^|`)make ([a-z][a-z-]+)", text, re.MULTILINE))
+    verbs = set(re.findall(r"(?:^|`)make ([a-z][a-z0-9-]+)", text, re.MULTILINE))
     listed = subprocess.check_output(["make", "help"], cwd=PROJECT, text=True)
     assert verbs - {line.split()[0] for line in listed.splitlines() if line} == set()
 
@@ -148,6 +148,7 @@ def test_nothing_names_a_path_of_one_machine() -> None:
 
 
 def test_every_link_within_the_documentation_leads_somewhere() -> None:
-    for page in [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *(PROJECT / "docs").rglob("*.md")]:
+    pages = [page for folder in ("docs", "deploy", "k8s") for page in (PROJECT / folder).rglob("*.md")]
+    for page in [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *pages]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,49 +1,12 @@
 """A new version, a changed secret and a migration while people work."""
 
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 
 import requests
 
 from tests.e2e.client import Client, lines_of
 from tests.e2e.compose import Compose
-
-
-@contextmanager
-def load(api: Client) -> Iterator[dict[str, Any]]:
-    """Callers that read, submit and wait for as long as the block lasts; what failed is in `failed`."""
-    seen: dict[str, Any] = {"calls": 0, "tasks": [], "failed": []}
-    over = threading.Event()
-
-    def caller(kind: str) -> None:
-        while not over.wait(0.05):
-            try:
-                if kind == "read":
-                    assert api.get("/version").status_code == 200
-                elif kind == "submit":
-                    seen["tasks"].append(api.submit("add", 1, 1))
-                else:
-                    task_id = api.submit("sleep", 3)
-                    seen["tasks"].append(task_id)
-                    assert api.state(task_id, wait=25)
-                seen["calls"] += 1
-            except (AssertionError, requests.RequestException) as error:
-                seen["failed"].append(f"{kind}: {error!r}"[:300])
-
-    threads = [threading.Thread(target=caller, args=(kind,)) for kind in ("read", "read", "submit", "wait", "wait")]
-    for thread in threads:
-        thread.start()
-    try:
-        yield seen
-        time.sleep(3)
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
+from tests.traffic import Runs, load, outcome
 
 
 def images(stack: Compose) -> set[str]:
@@ -52,7 +15,7 @@ def images(stack: Compose) -> set[str]:
 
 
 def test_a_deploy_under_load_fails_no_request_and_loses_and_repeats_no_task(stack: Compose, api: Client) -> None:
-    before, counted = images(stack), {name: api.counters(name)["success"] for name in ("add", "sleep")}
+    before, runs = images(stack), Runs(api, "add", "sleep")
     file = stack.root / "app" / "demo" / "tasks.py"
     file.write_text(file.read_text() + "\n# a new version\n")
     begun = time.time()
@@ -63,8 +26,7 @@ def test_a_deploy_under_load_fails_no_request_and_loses_and_repeats_no_task(stac
 
     assert not seen["failed"], seen["failed"][:5]
     assert seen["calls"] > 300
-    states = Counter(api.done(task_id, within=60)["state"] for task_id in seen["tasks"])
-    assert states == {"SUCCESS": len(seen["tasks"])}
+    assert outcome(api, seen, within=60) == {"SUCCESS": len(seen["tasks"])}
     after = images(stack)
     assert len(after) == 1
     assert not after & before
@@ -75,8 +37,7 @@ def test_a_deploy_under_load_fails_no_request_and_loses_and_repeats_no_task(stac
     ]
     assert len(ticks) == len(set(ticks))
     # Beat's own `add`, every 30 seconds, is all that may come on top.
-    more = {name: api.counters(name)["success"] - counted[name] for name in counted}
-    assert 0 <= sum(more.values()) - len(seen["tasks"]) <= (time.time() - begun) // 30 + 1
+    assert 0 <= runs.since() - len(seen["tasks"]) <= (time.time() - begun) // 30 + 1
 
 
 def test_a_version_that_does_not_start_leaves_the_old_one_at_work(stack: Compose, api: Client) -> None:

@@ -56,13 +56,17 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Target]:
         yield own or Elsewhere(base_url)
         return
     if runtime == "k8s":
-        raise pytest.UsageError("--target k8s is not written yet")
-    if runtime == "compose":
+        from tests.e2e.k8s import Kubernetes, cluster
+
+        if reason := cluster():
+            pytest.exit(reason, returncode=1)  # a skip would look like a pass of what was asked for
+        target: Any = Kubernetes()
+    elif runtime == "compose":
         from tests.e2e.compose import Compose, engine
 
         if reason := engine():
-            pytest.exit(reason, returncode=1)  # a skip would look like a pass of what was asked for
-        target: Any = Compose()
+            pytest.exit(reason, returncode=1)
+        target = Compose()
     else:
         target = Supervisor.copy()
     try:

@@ -1,0 +1,176 @@
+"""The stack on the cluster of KUBECONFIG: `make up|down TARGET=k8s`, `make rotate-secret TARGET=k8s`.
+
+python3 deploy/cluster.py up              apply the manifests, wait until all is ready, prove one task
+python3 deploy/cluster.py down            delete the workloads; volumes and the Secret stay, together
+python3 deploy/cluster.py rotate [key]    a new random value for one key of the Secret, or the list of keys
+
+OVERLAY is the folder that is applied; the default is k8s.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+OVERLAY = os.environ.get("OVERLAY") or "k8s"
+READY_WITHIN = 300  # seconds for a role to become ready: it may wait for a volume or for a large log of Redis
+# What a `down` takes away. Not among them: the namespace, the Secret, the volumes.
+WORKLOADS = "deployment,statefulset,job,service,configmap,poddisruptionbudget,networkpolicy,ingress,hpa"
+# Which roles read a key that is not one role's own; Redis and KEDA take theirs from the Secret themselves.
+READERS = {
+    "secret_key": ("web", "worker", "beat"),
+    "database_password": ("web", "worker"),
+    "api_token": ("web",),
+    "flower_password": ("flower",),
+}
+DATABASE_USERS = {"database_password": "app", "postgres_password": "postgres"}
+
+
+class Stop(Exception):
+    """A reason to stop with exit code 1."""
+
+
+def kubectl(*arguments: str, text: str | None = None) -> str:
+    """The output of kubectl in the stack's namespace.
+
+    Raises:
+        Stop: it failed, or is not there.
+    """
+    try:
+        done = subprocess.run(
+            ["kubectl", *arguments], cwd=PROJECT, input=text, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise Stop("kubectl is not on PATH: install it, and point KUBECONFIG to your cluster") from None
+    if done.returncode:
+        raise Stop(f"kubectl {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}".strip())
+    return done.stdout
+
+
+def namespace() -> str:
+    """The namespace of the overlay's objects."""
+    rendered = kubectl("kustomize", OVERLAY)
+    return re.findall(r"^  namespace: (\S+)$", rendered, re.MULTILINE)[0]
+
+
+def up() -> None:
+    space = ("--namespace", namespace())
+    print(kubectl("apply", "-k", OVERLAY), end="")
+    for name in kubectl(*space, "get", "statefulset,deployment", "-o", "name").split():
+        print(f"waiting for {name.partition('/')[2]} ...", flush=True)
+        try:
+            kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
+        except Stop as reason:
+            events = kubectl(*space, "get", "events", "--sort-by=.lastTimestamp").splitlines()[-15:]
+            pods = kubectl(*space, "get", "pods")
+            raise Stop(f"{reason}\n{pods}\n" + "\n".join(events) + "\nk8s/README.md: It does not start") from None
+    proof = (PROJECT / "deploy" / "proof_in_pod.py").read_text()
+    print(kubectl(*space, "exec", "-i", "deployment/web", "-c", "app", "--", "python", "-", text=proof), end="")
+    text = " ".join(("kubectl", *space))
+    print(f"""
+  page      {text} port-forward service/web 8000        http://127.0.0.1:8000/
+  token     {text} get secret app-secrets -o jsonpath='{{.data.api_token}}' | base64 -d
+  Flower    {text} port-forward service/flower 5555     http://127.0.0.1:5555/   user flower, secret flower_password
+  stop      make down TARGET=k8s
+""")
+
+
+def down() -> None:
+    space = ("--namespace", namespace())
+    label = ("-l", "app.kubernetes.io/part-of=django-celery-stack")
+    kinds = WORKLOADS + (",scaledobject,triggerauthentication" if "keda.sh" in kubectl("api-versions") else "")
+    print(kubectl(*space, "delete", kinds, *label, "--ignore-not-found"), end="")
+    print("the volumes and the Secret are kept: make up TARGET=k8s finds them again")
+
+
+def rotate(key: str) -> None:
+    """Every step leaves a stack that works: Redis knows old and new until nobody uses the old one.
+
+    Raises:
+        Stop: there is no such key, or a step failed; the text says which.
+    """
+    space = ("--namespace", namespace())
+    data = json.loads(kubectl(*space, "get", "secret", "app-secrets", "-o", "json"))["data"]
+    if key not in data:
+        raise Stop(f"there is no key {key!r}; there are: {', '.join(sorted(data))}")
+    old, new = base64.b64decode(data[key]).decode().strip(), secrets.token_urlsafe(50)
+    user = key.removesuffix("_redis_password")
+    if user != key:
+        in_redis(space, f"ACL SETUSER {user} #{digest(new)}")
+    patch = json.dumps({"stringData": {key: new}})
+    kubectl(*space, "patch", "secret", "app-secrets", "--patch-file", "/dev/stdin", text=patch)
+    if key in DATABASE_USERS:
+        # PostgreSQL knows one password: until the roles are new, a new connection of theirs fails.
+        statement = f"ALTER ROLE {DATABASE_USERS[key]} PASSWORD '{new}';"
+        kubectl(*space, "exec", "-i", "db-0", "--", "psql", "-qU", "postgres", "-v", "ON_ERROR_STOP=1", text=statement)
+    restart(space, READERS.get(key, (user,)))
+    if key == "admin_redis_password":
+        print("waiting until the pod of Redis sees the new password, which takes up to two minutes ...", flush=True)
+        wait_for_file(space, digest(new))
+    if user != key:
+        in_redis(space, f"ACL SETUSER {user} !{digest(old)}")
+    print(f"{key} is new, and the old one is worth nothing")
+
+
+def restart(space: tuple[str, ...], roles: tuple[str, ...]) -> None:
+    """Roll out anew every Deployment of these roles, those of further queues too."""
+    for item in json.loads(kubectl(*space, "get", "deployment", "-o", "json"))["items"]:
+        if item["spec"]["selector"]["matchLabels"].get("app.kubernetes.io/name") in roles:
+            name = f"deployment/{item['metadata']['name']}"
+            print(f"restarting {name} ...", flush=True)
+            kubectl(*space, "rollout", "restart", name)
+            kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
+
+
+def in_redis(space: tuple[str, ...], command: str) -> None:
+    """A command of the operator's; over standard input, so that it is on no command line."""
+    script = "REDISCLI_AUTH=$(cat /run/secrets/admin_redis_password) exec redis-cli --user admin"
+    answer = kubectl(*space, "exec", "-i", "redis-0", "-c", "app", "--", "sh", "-c", script, text=command + "\n")
+    if answer.strip() != "OK":
+        raise Stop(f"Redis answers: {answer.strip()}")
+
+
+def wait_for_file(space: tuple[str, ...], wanted: str) -> None:
+    """Wait until kubelet has put the changed Secret into the pod of Redis."""
+    file = "/run/secrets/admin_redis_password"
+    end = time.monotonic() + 180
+    while kubectl(*space, "exec", "redis-0", "-c", "app", "--", "sha256sum", file).split()[0] != wanted:
+        if time.monotonic() > end:
+            raise Stop(
+                "the pod of Redis still sees the old password; it takes both, so nothing is broken: run it again"
+            )
+        time.sleep(2)
+
+
+def digest(password: str) -> str:
+    """Redis's form of a password."""
+    return hashlib.sha256(password.encode()).hexdigest()
+
+
+def main() -> None:
+    try:
+        match sys.argv[1:]:
+            case ["up"]:
+                up()
+            case ["down"]:
+                down()
+            case ["rotate", key] if not key.startswith("-"):
+                rotate(key)
+            case ["rotate"]:
+                data = json.loads(kubectl("--namespace", namespace(), "get", "secret", "app-secrets", "-o", "json"))
+                print("\n".join(sorted(data["data"])))
+            case _:
+                sys.exit(__doc__)
+    except Stop as reason:
+        sys.exit(str(reason))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+# The verbs of the Kubernetes runtime: `up`, `down` and `rotate-secret` lead here with TARGET=k8s.
+# OVERLAY is the folder that is applied, as k8s/overlays/production.
+up-k8s:
+	@$(PYTHON) deploy/cluster.py up
+
+down-k8s:
+	@$(PYTHON) deploy/cluster.py down
+
+rotate-secret-k8s:
+	@$(PYTHON) deploy/cluster.py rotate $(NAME)
+
+test-k8s: .venv/.dev ## what only a cluster can show, and the end-to-end tests on it (KUBECONFIG; the image is there)
+	@$(VENV)/python -m pytest tests/k8s
+	@$(VENV)/python -m pytest tests/e2e --target k8s
+
+chaos: .venv/.dev ## kill nodes, pods and Redis, and count: make chaos TARGET=k8s
+	@test "$(TARGET)" = k8s || { echo "make chaos TARGET=k8s; what other runtimes survive is in make test" >&2; exit 2; }
+	@$(VENV)/python -m pytest tests/chaos
+
+.venv-scan/.installed: requirements/scan.txt
+	@echo "installing checkov into .venv-scan ..."
+	@$(PYTHON) -m venv .venv-scan
+	@.venv-scan/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/scan.txt
+	@touch $@
+
+scan: .venv-scan/.installed ## checkov over the rendered manifests; .checkov.yaml has each waiver's reason
+	@for overlay in k8s k8s/overlays/production; do \
+	  kubectl kustomize $$overlay > .venv-scan/rendered.yaml || exit 1; \
+	  LOG_LEVEL=CRITICAL .venv-scan/bin/checkov -f .venv-scan/rendered.yaml --config-file .checkov.yaml || exit 1; done
+
+.PHONY: up-k8s down-k8s rotate-secret-k8s test-k8s chaos scan

@@ -1,0 +1,87 @@
+"""The manifests as kustomize renders them: every overlay, and every combination that a README of k8s/ shows."""
+
+import functools
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parents[2]
+K8S = PROJECT / "k8s"
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+
+def combinations() -> dict[str, str]:
+    """Name to kustomization: the overlays, and each block of a README that names components."""
+    found = {"quickstart": "resources: [../..]\n"}
+    found |= {path.name: f"resources: [../{path.name}]\n" for path in sorted((K8S / "overlays").iterdir())}
+    for readme in sorted(K8S.rglob("README.md")):
+        for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", readme.read_text(), re.DOTALL)):
+            if "components:" in block:
+                found[f"{readme.parent.relative_to(PROJECT)}#{number}"] = block
+    return found
+
+
+def command() -> list[str]:
+    """kubectl or kustomize; where neither is, the test is skipped."""
+    if program := shutil.which("kubectl"):
+        return [program, "kustomize"]
+    if program := shutil.which("kustomize"):
+        return [program, "build"]
+    pytest.skip("neither kubectl nor kustomize is on PATH")
+
+
+def build(kustomization: str) -> subprocess.CompletedProcess[str]:
+    """What kustomize makes of an overlay with this text, in a copy of k8s/."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "k8s"
+        shutil.copytree(K8S, copy)
+        overlay = copy / "overlays" / "rendered"
+        overlay.mkdir()
+        if kustomization == "resources: [../..]\n":  # the root is no base of an overlay: kustomize calls it a cycle
+            overlay = copy
+        else:
+            (overlay / "kustomization.yaml").write_text(kustomization)
+        return subprocess.run([*command(), str(overlay)], capture_output=True, text=True, check=False)
+
+
+@functools.cache
+def render(name: str) -> Objects:
+    """The objects of a combination by kind and name; a generated name without its hash."""
+    done = build(combinations()[name])
+    assert done.returncode == 0, done.stderr
+    objects = [item for item in yaml.safe_load_all(done.stdout) if item]
+    return {(item["kind"], re.sub(r"-[a-z0-9]{10}$", "", item["metadata"]["name"])): item for item in objects}
+
+
+def pod_of(item: dict[str, Any]) -> dict[str, Any]:
+    """The pod that a Deployment, StatefulSet or Job makes."""
+    return dict(item["spec"]["template"]["spec"])
+
+
+def workloads(name: str) -> dict[str, dict[str, Any]]:
+    """Every Deployment, StatefulSet and Job of a combination by name."""
+    return {key[1]: item for key, item in render(name).items() if key[0] in ("Deployment", "StatefulSet", "Job")}
+
+
+def app_of(item: dict[str, Any]) -> dict[str, Any]:
+    """The one container of a workload's pod, which is always named `app`."""
+    (container,) = pod_of(item)["containers"]
+    assert container["name"] == "app"
+    return dict(container)
+
+
+def environment_of(name: str, workload: str, container: dict[str, Any]) -> dict[str, str]:
+    """The environment of a container: its ConfigMap, then its own."""
+    values: dict[str, str] = {}
+    for source in container.get("envFrom", ()):
+        values |= render(name)["ConfigMap", re.sub(r"-[a-z0-9]{10}$", "", source["configMapRef"]["name"])]["data"]
+    return values | {item["name"]: item["value"] for item in container.get("env", ())}
+
+
+ALL = sorted(combinations())

@@ -1,0 +1,244 @@
+"""The rendered manifests: valid, restricted, and in agreement with the role table, compose and supervisord."""
+
+import configparser
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import kubernetes_validate
+import pytest
+import yaml
+
+from stack import __version__, secretfiles
+from stack.env import VARS, get
+from stack.roles import ROLES, problems
+from stack.worker import HAND_BACK
+from tests.bundle.rendering import ALL, K8S, PROJECT, app_of, build, environment_of, pod_of, render, workloads
+
+# The oldest and the newest Kubernetes that the README supports.
+VERSIONS = ("1.33", "1.37")
+LONG_RUNNING = {"web", "worker", "beat", "flower"}
+FOREIGN = ("ScaledObject", "TriggerAuthentication")
+every_combination = pytest.mark.parametrize("combination", ALL)
+
+
+@every_combination
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_object_is_valid_in_the_oldest_and_the_newest_kubernetes(combination: str, version: str) -> None:
+    for (kind, _), item in render(combination).items():
+        if kind in FOREIGN:
+            schema = json.loads((Path(__file__).parent / "schemas" / f"{kind}.json").read_text())
+            jsonschema.Draft7Validator(schema).validate(item)
+        else:
+            kubernetes_validate.validate(item, version, strict=True)
+
+
+def test_the_readme_supports_the_versions_that_are_validated() -> None:
+    assert f"{VERSIONS[0]} to {VERSIONS[1]}" in (K8S / "README.md").read_text()
+
+
+def test_every_component_has_a_readme_and_is_part_of_a_tested_combination() -> None:
+    folders = {path.name for path in (K8S / "components").iterdir()}
+    assert {path.parent.name for path in K8S.glob("components/*/README.md")} == folders
+    named = set(re.findall(r"components/([a-z-]+)", "".join(path.read_text() for path in K8S.rglob("*.md"))))
+    named |= set(re.findall(r"components/([a-z-]+)", (K8S / "kustomization.yaml").read_text()))
+    assert folders <= named
+
+
+@every_combination
+def test_everything_is_in_one_namespace_that_takes_restricted_pods_only(combination: str) -> None:
+    objects = render(combination)
+    (namespace,) = [item for (kind, _), item in objects.items() if kind == "Namespace"]
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    spaces = {item["metadata"].get("namespace") for (kind, _), item in objects.items() if kind != "Namespace"}
+    assert spaces == {namespace["metadata"]["name"]}
+
+
+@every_combination
+def test_every_pod_is_locked(combination: str) -> None:
+    for name, item in workloads(combination).items():
+        pod = pod_of(item)
+        assert pod["enableServiceLinks"] is False, name
+        assert pod["automountServiceAccountToken"] is False, name
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["securityContext"]["runAsUser"] == (999 if name in ("redis", "db") else 10001), name
+        for container in [*pod["containers"], *pod.get("initContainers", ())]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"] is True, name
+            assert context["allowPrivilegeEscalation"] is False, name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
+            assert {"cpu", "memory"} <= container["resources"]["limits"].keys(), name
+            assert "command" not in container, f"{name}: a role is an argument of the image's entrypoint"
+
+
+@every_combination
+def test_every_image_has_a_version(combination: str) -> None:
+    for item in workloads(combination).values():
+        for container in [*pod_of(item)["containers"], *pod_of(item).get("initContainers", ())]:
+            assert re.fullmatch(r"[a-z./-]+:[0-9][a-z0-9.-]*", container["image"]), container["image"]
+
+
+def test_image_and_namespace_stand_once() -> None:
+    texts = {path: path.read_text() for path in K8S.rglob("*.yaml") if "overlays" not in path.parts}
+    base = K8S / "base" / "kustomization.yaml"
+    assert [path for path, text in texts.items() if f"newTag: {__version__}" in text] == [base]
+    assert [path for path, text in texts.items() if re.search(r"^\s*namespace:", text, re.MULTILINE)] == [base]
+    assert f"${{TAG:-{__version__}}}" in (PROJECT / "compose.yaml").read_text()
+
+
+@every_combination
+def test_every_role_runs_by_its_word_and_is_checked_by_it(combination: str) -> None:
+    for name, item in workloads(combination).items():
+        if item["kind"] != "Deployment":
+            continue
+        role = app_of(item)["args"][0]
+        assert role in LONG_RUNNING
+        assert name.startswith(role)
+        check = ["python", "app/service.py", "check", role]
+        assert app_of(item)["livenessProbe"]["exec"]["command"] == check, "liveness must not ask Redis or a database"
+        probes = [app_of(item)[f"{probe}Probe"] for probe in ("startup", "readiness", "liveness")]
+        assert all(probe["exec"]["command"] in (check, [*check, "--ready"]) for probe in probes)
+        assert any("--ready" in probe["exec"]["command"] for probe in probes)
+        assert all(probe["timeoutSeconds"] >= 5 for probe in probes), "the default of 1 s is too short for a busy node"
+        for container in pod_of(item).get("initContainers", ()):
+            assert set(container["args"]) <= set(ROLES)
+
+
+@every_combination
+def test_beat_is_single(combination: str) -> None:
+    beat = render(combination)["Deployment", "beat"]
+    assert beat["spec"]["replicas"] == 1
+    assert beat["spec"]["strategy"] == {"type": "Recreate"}
+    for (kind, _), item in render(combination).items():
+        assert kind != "HorizontalPodAutoscaler" or item["spec"]["scaleTargetRef"]["name"] != "beat"
+        if kind == "PodDisruptionBudget":
+            assert item["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"] in ("web", "worker")
+
+
+def test_a_budget_never_stands_in_the_way_of_a_drain() -> None:
+    for (kind, _), item in render("quickstart").items():
+        if kind == "PodDisruptionBudget":
+            assert item["spec"]["maxUnavailable"] == 1
+
+
+@every_combination
+def test_a_roll_out_takes_no_web_away_before_the_next_one_is_ready(combination: str) -> None:
+    web = render(combination)["Deployment", "web"]
+    assert web["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    assert app_of(web)["lifecycle"]["preStop"]["sleep"]["seconds"] >= 5
+
+
+@every_combination
+def test_stop_times_are_in_order(combination: str) -> None:
+    for name, item in workloads(combination).items():
+        if item["kind"] != "Deployment":
+            continue
+        container = app_of(item)
+        grace = get("STOP_GRACE", environment_of(combination, name, container))
+        pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        assert grace - HAND_BACK > 0
+        assert pause + grace <= pod_of(item)["terminationGracePeriodSeconds"]
+        supervisor = configparser.RawConfigParser()
+        supervisor.read(PROJECT / "supervisord.conf")
+        assert grace <= int(supervisor[f"program:{container['args'][0]}"]["stopwaitsecs"])
+        assert f"STOP_GRACE:-{grace}" in (PROJECT / "compose.yaml").read_text()
+
+
+@every_combination
+def test_every_variable_is_one_of_the_role_table_and_every_secret_file_is_mounted(
+    combination: str, tmp_path: Path
+) -> None:
+    known = {name for var in VARS.values() for name in ([var.name, f"{var.name}_FILE"][: 1 + (var.kind == "secret")])}
+    for name, item in workloads(combination).items():
+        if item["kind"] != "Deployment":
+            continue
+        (secret,) = [volume["secret"] for volume in pod_of(item)["volumes"] if "secret" in volume]
+        for container in [app_of(item), *pod_of(item).get("initContainers", ())]:
+            environment = environment_of(combination, name, container)
+            assert set(environment) <= known
+            # As the pod sees it: the files that are mounted, and no others.
+            for entry in secret["items"]:
+                (tmp_path / entry["path"]).write_text("x" * 50)
+            mine = {key: value.replace("/run/secrets", str(tmp_path)) for key, value in environment.items()}
+            assert problems(container["args"][0], mine | {"SERVICE_ROLE": container["args"][0]}) == []
+            for file in tmp_path.iterdir():
+                file.unlink()
+
+
+def test_compose_and_kubernetes_give_a_role_the_same_environment() -> None:
+    compose = yaml.safe_load((PROJECT / "compose.yaml").read_text())["services"]
+    own = {"WEB_ADDRESS", "WEB_BIND", "FLOWER_BIND", "RUN_DIR"}  # where a host's ports are; the image's own
+    shared = {"FLOWER_PASSWORD_FILE", "API_TOKEN_FILE", "SECRET_KEY_FILE", "DATABASE_URL", "ALLOWED_HOSTS"}
+    for role in sorted(LONG_RUNNING):
+        ours = set(environment_of("quickstart", role, app_of(render("quickstart")["Deployment", role])))
+        assert set(compose[role]["environment"]) - own <= ours, role
+        assert ours - set(compose[role]["environment"]) <= shared, role
+        assert compose[role]["command"] == app_of(render("quickstart")["Deployment", role])["args"]
+
+
+def test_each_pod_sees_its_own_secrets_only() -> None:
+    seen = {}
+    for name, item in workloads("quickstart").items():
+        for volume in pod_of(item).get("volumes", ()):
+            for entry in volume.get("secret", {}).get("items", ()):
+                seen.setdefault(name, set()).add(entry["key"])
+            assert "secret" not in volume or volume["secret"]["items"], f"{name} mounts the whole Secret"
+    mine = {"web": {"api_token", "secret_key"}, "worker": {"secret_key"}, "beat": {"secret_key"}}
+    mine["flower"] = {"flower_password"}
+    for role in LONG_RUNNING:
+        wanted = (
+            mine[role] | {f"{role}_redis_password"} | ({"database_password"} if role in ("web", "worker") else set())
+        )
+        assert seen[role] == wanted
+    assert seen["db"] == {"postgres_password", "database_password"}
+
+
+def test_the_job_makes_every_secret_that_a_pod_reads() -> None:
+    keys: dict[str, Any] = {}
+    text = (K8S / "base" / "make_secrets.py").read_text()
+    exec(text.partition("def ask")[0], keys)  # noqa: S102 (the constants of the file under test)
+    rendered = yaml.safe_dump_all(
+        [*render("quickstart").values(), *render("k8s/components/autoscaling-keda#0").values()]
+    )
+    assert set(re.findall(r"key: (\w+_(?:key|token|password))", rendered)) == set(keys["KEYS"])
+
+
+def test_the_job_may_read_and_make_its_one_secret_and_nothing_else() -> None:
+    role = render("quickstart")["Role", "make-secrets"]
+    assert [set(rule["verbs"]) for rule in role["rules"]] == [{"create"}, {"get"}]
+    assert role["rules"][1]["resourceNames"] == ["app-secrets"]
+    assert {kind for kind, _ in render("quickstart")} & {"ClusterRole", "ClusterRoleBinding"} == set()
+
+
+def test_the_users_of_redis_are_those_of_the_other_runtimes() -> None:
+    assert (K8S / "base" / "users.acl").read_text() == secretfiles.cluster_acl(), "run: make redis-users"
+
+
+def test_a_changed_configuration_rolls_the_pods_that_read_it() -> None:
+    done = build("resources: [../../base]\ncomponents: [../../components/postgres]\n")
+    for item in yaml.safe_load_all(done.stdout):
+        if item["kind"] == "ConfigMap":
+            assert re.search(r"-[a-z0-9]{10}$", item["metadata"]["name"]) or item["metadata"]["name"] == "make-secrets"
+
+
+def test_one_more_queue_is_a_worker_like_the_first() -> None:
+    combination = "k8s/components/queue#0"
+    first, second = (render(combination)["Deployment", name] for name in ("worker", "worker-mail"))
+
+    def bare(item: dict[str, Any]) -> Any:
+        text = json.dumps(item["spec"]["template"]).replace('"queue": "mail"', '"queue": "default"')
+        pod = json.loads(text)
+        for container in [*pod["spec"]["containers"], *pod["spec"]["initContainers"]]:
+            container["env"] = [entry for entry in container["env"] if entry["name"] != "WORKER_QUEUES"]
+        return pod
+
+    assert bare(first) == bare(second)
+    assert environment_of(combination, "worker-mail", app_of(second))["WORKER_QUEUES"] == "mail"
+
+
+def test_overlays_are_short() -> None:
+    assert all(len(path.read_text().splitlines()) <= 20 for path in K8S.glob("overlays/*/kustomization.yaml"))

@@ -1,0 +1,43 @@
+"""What only a cluster can show. One stack for the session, in a namespace of its own; skipped where none answers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import Client
+from tests.e2e.k8s import Kubernetes, cluster
+
+STACK = pytest.StashKey[Kubernetes]()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cluster() -> None:
+    if why := cluster():
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Iterator[Kubernetes]:
+    target = Kubernetes(WORKER_CONCURRENCY="4")
+    try:
+        target.up()
+        request.config.stash[STACK] = target
+        yield target
+    finally:
+        target.remove()
+
+
+@pytest.fixture
+def api(stack: Kubernetes) -> Client:
+    return Client(stack.base_url, stack.api_token)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
+    """Put the pods, the events and the end of each log under a failed test."""
+    report = yield
+    target = item.config.stash.get(STACK, None)
+    if report.failed and target:
+        report.sections.append(("the cluster", target.story()))
+    return report

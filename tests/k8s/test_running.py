@@ -1,0 +1,93 @@
+"""What an operator does every day."""
+
+import json
+import subprocess
+
+import pytest
+
+from tests.e2e.client import Client
+from tests.e2e.k8s import CHECKOUT, Kubernetes
+from tests.waiting import wait_until
+
+
+def test_a_second_apply_changes_nothing(stack: Kubernetes) -> None:
+    said = stack.kubectl("apply", "-k", str(stack.overlay)).splitlines()
+    assert [line for line in said if not line.endswith("unchanged")] == []
+
+
+def test_a_pod_that_asks_for_more_than_restricted_allows_is_refused(stack: Kubernetes) -> None:
+    done = stack.run("run", "rogue", "--image=redis:8-trixie", "--privileged")
+    assert done.returncode != 0
+    assert "restricted" in done.stderr
+
+
+def test_each_pod_is_locked_as_it_runs(stack: Kubernetes) -> None:
+    for role in ("web", "worker", "beat", "flower", "redis", "db"):
+        script = "id -u; cat /proc/1/status | grep -E 'CapEff|NoNewPrivs|Seccomp:'; touch /x 2>&1; ls /run/secrets"
+        said = stack.kubectl("exec", stack.names(role)[0], "-c", "app", "--", "sh", "-c", script + "; true").split("\n")
+        assert said[0] == ("999" if role in ("redis", "db") else "10001"), role
+        text = "\n".join(said)
+        assert "CapEff:\t0000000000000000" in text, role
+        assert "NoNewPrivs:\t1" in text, role
+        assert "Seccomp:\t2" in text, role
+        assert "Read-only file system" in text, role
+        assert "kubernetes.io" not in text, role
+
+
+def test_the_api_is_never_open_in_a_cluster(stack: Kubernetes) -> None:
+    assert len(stack.api_token) > 40
+    assert Client(stack.base_url).get("/api/tasks").status_code == 401
+
+
+def test_the_secret_is_random_and_a_second_run_of_the_job_leaves_it_alone(stack: Kubernetes) -> None:
+    before = json.loads(stack.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"]
+    assert len(set(before.values())) == len(before)
+
+    stack.kubectl("delete", "job", "make-secrets")
+    stack.kubectl("apply", "-k", str(stack.overlay))
+    stack.kubectl("wait", "--for=condition=complete", "job/make-secrets", "--timeout=60s")
+
+    assert json.loads(stack.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"] == before
+    assert "nothing to do" in stack.kubectl("logs", "job/make-secrets")
+
+
+@pytest.mark.parametrize("key", ["web_redis_password", "database_password"])
+def test_a_rotated_secret_is_new_and_the_old_one_is_worth_nothing(stack: Kubernetes, api: Client, key: str) -> None:
+    old = stack.secret(key)
+    done = subprocess.run(
+        ["make", "rotate-secret", "TARGET=k8s", f"NAME={key}"],
+        cwd=CHECKOUT, env=stack.env | {"OVERLAY": str(stack.overlay)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    assert stack.secret(key) != old
+    assert old not in done.stdout + done.stderr
+    assert api.run("add", 2, 2, within=30)["result"] == 4
+    if key == "web_redis_password":
+        say = stack.run("exec", "redis-0", "-c", "app", "--", "redis-cli", "--user", "web", "--pass", old, "ping")
+        assert "WRONGPASS" in say.stdout + say.stderr
+
+
+def test_redis_deleted_with_queued_tasks_loses_none(stack: Kubernetes, api: Client) -> None:
+    stack.stop("worker")
+    tasks = [api.submit("add", number, 1) for number in range(50)]
+    stack.kubectl("delete", "pod", "redis-0")
+    stack.wait_ready("redis")
+    stack.start("worker")
+    assert [api.done(task_id, within=60)["result"] for task_id in tasks] == [number + 1 for number in range(50)]
+
+
+def test_two_beats_tick_once_and_the_other_takes_over(stack: Kubernetes, api: Client) -> None:
+    from tests.traffic import Ticks
+
+    stack.scale("beat", 2)
+    try:
+        with Ticks(api) as ticks:
+            wait_until(lambda: len(ticks.seen) >= 3, 60)
+            leader = next(name for name in stack.names("beat") if "ticking" in stack.kubectl("logs", name))
+            stack.kubectl("delete", "pod", leader)
+            count = len(ticks.seen)
+            wait_until(lambda: len(ticks.seen) >= count + 3, 60)
+            ticks.check(longest=5 + 15)
+    finally:
+        stack.scale("beat", 1)

@@ -1,0 +1,112 @@
+"""People at work while something is done to the stack, and what they saw of it."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import requests
+
+from tests.e2e.client import Client
+
+
+@contextmanager
+def load(api: Client) -> Iterator[dict[str, Any]]:
+    """Callers that read, submit and wait for as long as the block lasts; what failed is in `failed`."""
+    seen: dict[str, Any] = {"calls": 0, "tasks": [], "failed": []}
+    over = threading.Event()
+
+    def caller(kind: str) -> None:
+        while not over.wait(0.05):
+            try:
+                if kind == "read":
+                    assert api.get("/version").status_code == 200
+                elif kind == "submit":
+                    seen["tasks"].append(api.submit("add", 1, 1))
+                else:
+                    task_id = api.submit("sleep", 3)
+                    seen["tasks"].append(task_id)
+                    assert api.state(task_id, wait=25)
+                seen["calls"] += 1
+            except (AssertionError, requests.RequestException) as error:
+                seen["failed"].append(f"{time.strftime('%X')} {kind}: {error!r}"[:300])
+
+    threads = [threading.Thread(target=caller, args=(kind,)) for kind in ("read", "read", "submit", "wait", "wait")]
+    for thread in threads:
+        thread.start()
+    try:
+        yield seen
+        time.sleep(3)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+
+
+class Ticks:
+    """A schedule of our own, and when beat says that it ran: `with Ticks(api) as ticks: …; ticks.check()`."""
+
+    every, name, task = 5, "test-ticks", "mul"
+
+    def __init__(self, api: Client):
+        self.api, self.seen, self.over = api, [], threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> "Ticks":
+        body = {"task": self.task, "args": [1, 1], "kwargs": {}, "options": {}, "every": self.every, "enabled": True}
+        answer = self.api.call("PUT", f"/api/schedules/{self.name}", json=body)
+        assert answer.status_code in (200, 201), answer.text
+        self.runs = self.api.counters(self.task)["success"]
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.over.set()
+        self.thread.join()
+        self.api.call("DELETE", f"/api/schedules/{self.name}")
+
+    def _watch(self) -> None:
+        while not self.over.wait(0.5):
+            try:
+                entries = self.api.get("/api/schedules", timeout=5).json()
+                (entry,) = [item for item in entries if item["name"] == self.name]
+            except (requests.RequestException, ValueError, TypeError):
+                continue
+            if (last := entry["last_run_at"]) and last not in self.seen[-1:]:
+                self.seen.append(last)
+
+    def check(self, longest: float) -> list[float]:
+        """Assert that no tick came twice and that none was `longest` seconds or more after the one before.
+
+        Returns:
+            list of float: the seconds between ticks.
+        """
+        self.api.call("PUT", f"/api/schedules/{self.name}", json={"task": self.task, "args": [1, 1], "every": 3600})
+        times = sorted(datetime.fromisoformat(text) for text in self.seen)
+        gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
+        assert len(gaps) >= 2, f"too few ticks: {times}"
+        assert min(gaps) > self.every - 1.5, f"a tick came twice: {gaps}"
+        assert max(gaps) < longest, f"a tick was missed: {gaps}"
+        time.sleep(2)  # the last one's task may still run
+        runs = self.api.counters(self.task)["success"] - self.runs
+        assert len(times) - 1 <= runs <= len(times) + 1, f"{runs} runs of {len(times)} ticks"
+        return gaps
+
+
+def outcome(api: Client, seen: dict[str, Any], within: float = 120) -> Counter[str]:
+    """How many of the load's tasks ended in which state; each is waited for."""
+    return Counter(api.done(task_id, within=within)["state"] for task_id in seen["tasks"])
+
+
+class Runs:
+    """How often tasks of these names ran to success since this was made."""
+
+    def __init__(self, api: Client, *names: str):
+        self.api, self.before = api, {name: api.counters(name)["success"] for name in names}
+
+    def since(self) -> int:
+        return sum(self.api.counters(name)["success"] - count for name, count in self.before.items())
