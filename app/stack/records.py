@@ -50,6 +50,12 @@ def is_sent(task_id: str) -> bool:
     return client().hget(key(task_id), "sent") is not None
 
 
+def age(task_id: str) -> float | None:
+    """Seconds since the task was accepted, or None where there is no record of it."""
+    queued = client().hget(key(task_id), "queued_at")
+    return None if queued is None else time.time() - float(queued)
+
+
 def forget(task_id: str) -> None:
     """Take the record back, because the task was not published."""
     client().delete(key(task_id))
