@@ -29,9 +29,7 @@ def scaled(request: pytest.FixtureRequest) -> Iterator[Kubernetes]:
     if component == "autoscaling-keda" and "keda.sh" not in target.run("api-versions").stdout:
         pytest.skip("the cluster has no KEDA")
     try:
-        target.kubectl("apply", "-k", str(target.overlay))
-        for role in ("redis", "db", "web", "beat", "flower"):
-            target.wait_ready(role)
+        target.up()
         yield target
     finally:
         target.remove()

@@ -11,6 +11,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.e2e.supervisor import CHECKOUT, SHELL
 from tests.waiting import wait_until
 
@@ -30,7 +32,7 @@ def cluster() -> str:
 
 
 class Kubernetes:
-    """An overlay of our own over a copy of k8s/: its namespace, and any host name, since tests go to an address."""
+    """An overlay of our own over a copy of k8s/, in a namespace of its own; `remove` takes all of it away."""
 
     def __init__(self, components: tuple[str, ...] = (), patches: tuple[str, ...] = (), **variables: str):
         self.root = Path(tempfile.mkdtemp(prefix="e2e-", dir="/tmp"))
@@ -42,7 +44,7 @@ class Kubernetes:
         self.overlay.mkdir()
         self.components = ("postgres", "network-policies", *components)
         self.patches = list(patches)
-        self.variables = {"ALLOWED_HOSTS": "*"} | variables
+        self.variables = variables
         self.write()
 
     def write(self, images: str = "") -> None:
@@ -78,9 +80,18 @@ class Kubernetes:
         return self.secret("api_token")
 
     def up(self) -> None:
+        self.name_the_address()
         self.kubectl("apply", "-k", str(self.overlay))
         for role in ROLES:
             self.wait_ready(role)
+
+    def name_the_address(self) -> None:
+        """Tests go to the address of the Service, so that exists first, and the web role is told of it."""
+        objects = [item for item in yaml.safe_load_all(self.kubectl("kustomize", str(self.overlay))) if item]
+        first = [item for item in objects if item["kind"] in ("Namespace", "Service")]
+        self.kubectl("apply", "-f", "-", text=yaml.safe_dump_all(first))
+        self.variables |= {"ALLOWED_HOSTS": f"localhost,127.0.0.1,{self.base_url.split('/')[2].partition(':')[0]}"}
+        self.write()
 
     def down(self) -> None:
         for role in ("web", "worker", "beat", "flower", "redis", "db"):
@@ -110,8 +121,18 @@ class Kubernetes:
         return None if done.returncode == 0 else done.stderr.partition("command terminated")[0].strip() or "failed"
 
     def logs(self, role: str | None = None) -> str:
-        names = [name for word in ([role] if role else ROLES) for name in self.names(word)]
-        return "".join(self.run("logs", name, "-c", "app", "--tail=-1").stdout for name in names)
+        pods = [pod for word in ([role] if role else ROLES) for pod in self.pods(word)]
+        # The container before a restart, too.
+        wanted = [
+            (pod["metadata"]["name"], previous)
+            for pod in pods
+            for previous in ("true", "false")
+            if previous == "false" or pod["status"]["containerStatuses"][0]["restartCount"]
+        ]
+        return "".join(
+            self.run("logs", name, "-c", "app", "--tail=-1", f"--previous={previous}").stdout
+            for name, previous in wanted
+        )
 
     # ---- What only this target can do
 

@@ -37,6 +37,9 @@ def page(browser: Browser, stack: Target) -> Iterator[Page]:
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(f"{stack.base_url}/")
+    if stack.api_token:
+        page.get_by_test_id("token").fill(stack.api_token)
+        page.get_by_test_id("token-submit").click()
     yield page
     context.close()
     assert errors == []

@@ -13,7 +13,9 @@ from tests.waiting import wait_until
 @pytest.fixture
 def overlay() -> Kubernetes:
     """An overlay that nobody has applied."""
-    return Kubernetes()
+    target = Kubernetes()
+    target.name_the_address()
+    return target
 
 
 def make(target: Kubernetes, verb: str) -> str:
