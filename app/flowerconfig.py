@@ -1,12 +1,21 @@
 """Flower's options; it reads this file from its working directory."""
 
+import os
+
 from stack.env import environment, get
 
 _env = environment()
+_state = os.path.join(get("RUN_DIR", _env), "flower")
+os.makedirs(_state, mode=0o700, exist_ok=True)
 
 address, port = get("FLOWER_BIND", _env)
-# Page and API ask for this password; it comes from a file and is never an argument.
+# Page, API and metrics ask for this password; it comes from a file and is never an argument.
 basic_auth = ["flower:" + get("FLOWER_PASSWORD", _env)]
+read_only = get("FLOWER_READ_ONLY", _env)
 # Flower 2 keeps 100,000 tasks by default, and a dead worker's series for ever.
 max_tasks = 10_000
 purge_offline_workers = 3600
+# What it has seen outlives it. Written aside and renamed; one that cannot be read is moved aside at start.
+persistent = True
+db = os.path.join(_state, "state")
+state_save_interval = 30_000

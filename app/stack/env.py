@@ -79,6 +79,12 @@ VARS = {
         Var("WEB_WORKERS", "2", "gunicorn processes.", "int", low=1, high=64),
         Var("WEB_THREADS", "8", "Threads of each; at most half of them hold a `wait`.", "int", low=2, high=256),
         Var("FLOWER_BIND", "127.0.0.1:5555", "Address of Flower.", "bind"),
+        Var(
+            "FLOWER_READ_ONLY",
+            "true",
+            "Flower changes nothing; with false, whoever has its password may run and revoke tasks and stop workers.",
+            "bool",
+        ),
         # The worker.
         Var("WORKER_QUEUES", "default", "Queues this worker takes tasks from.", "list"),
         Var(
