@@ -1,4 +1,4 @@
-"""Scope row 9: schedules by seconds, crontab and a class of our own, changed at run time without a restart."""
+"""Schedules by seconds, crontab and a class of our own, changed at run time without a restart."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
