@@ -27,5 +27,10 @@ app.conf.broker_transport_options |= {
     "visibility_timeout": 10**9,
     # Two of these without an answer, and the connection for events is made anew.
     "health_check_interval": 2,
+    # Without these kombu tries for three seconds each time, and what waits for it holds one of Flower's threads.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.2,
 }
 install()

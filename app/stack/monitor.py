@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 class Receiver(EventReceiver):
     """Celery's, which also notices a connection that Redis no longer answers on."""
 
+    # Whoever fails tells the listener, which tries again: kombu's own pauses grow to 30 s.
+    connect_max_retries = 1
+
     def on_consume_ready(self, connection: Any, channel: Any, consumers: Any, **kwargs: Any) -> None:
         self.poller = connection.transport.cycle
         super().on_consume_ready(connection, channel, consumers, **kwargs)
