@@ -2,6 +2,8 @@
 
 python app/service.py run web|worker|beat|flower|migrate|wait
 python app/service.py check web|worker|beat|flower [--ready]
+
+A role's options are environment variables, as LOG_LEVEL or WORKER_CONCURRENCY: .env.example has each with its meaning.
 """
 
 import os

@@ -11,7 +11,7 @@ logger = structlog.get_logger(__name__)
 
 
 class HookedTask(Task):
-    """Scope row 12: `on_success`, `on_failure`, `on_retry` and `after_return`, with an effect one can see."""
+    """`on_success`, `on_failure`, `on_retry` and `after_return`, with an effect one can see."""
 
     abstract = True
 

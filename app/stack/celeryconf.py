@@ -65,6 +65,7 @@ def _worker(env: dict[str, str], broker: dict[str, Any]) -> dict[str, Any]:
         # stood still for 46 s, close to the 60 after which it would count as hung.
         "broker_transport_options": broker
         | {"socket_timeout": 3, "socket_connect_timeout": 2, "health_check_interval": 5, "retry_on_timeout": True},
+        "worker_consumer": "stack.consumer:Consumer",
         # A task that succeeded during an outage must not be stored as failed.
         "result_backend_always_retry": True,
         "result_backend_max_retries": 1000,

@@ -24,7 +24,7 @@ class Var:
         name: the variable's name.
         default: the text used where the variable is unset or empty; None makes it required.
         doc: one sentence for `.env.example` and the README.
-        kind: "str", "int", "bool", "list" (comma separated), "bind" (host:port) or "secret".
+        kind: "str", "int", "bool", "list" (comma separated), "bind" (host:port), "zone" or "secret".
         choices: the accepted words, where only some are.
         low, high: the accepted range of an "int", inclusive.
     """
@@ -68,7 +68,12 @@ VARS = {
         Var("DEBUG", "false", "Django's debug mode: never in production.", "bool"),
         Var("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names the web role answers to.", "list"),
         Var("CSRF_TRUSTED_ORIGINS", "", "Further origins whose pages may call the API, as https://host.", "list"),
-        Var("TIME_ZONE", "UTC", "The zone of crontab schedules and of times on the page."),
+        Var(
+            "TIME_ZONE",
+            "UTC",
+            "The zone in which crontab schedules are read and runs are shown, as Asia/Shanghai.",
+            "zone",
+        ),
         # gunicorn and Flower.
         Var("WEB_BIND", "127.0.0.1:8000", "Address of the web role.", "bind"),
         Var(
@@ -79,6 +84,12 @@ VARS = {
         Var("WEB_WORKERS", "2", "gunicorn processes.", "int", low=1, high=64),
         Var("WEB_THREADS", "8", "Threads of each; at most half of them hold a `wait`.", "int", low=2, high=256),
         Var("FLOWER_BIND", "127.0.0.1:5555", "Address of Flower.", "bind"),
+        Var(
+            "FLOWER_READ_ONLY",
+            "true",
+            "Flower changes nothing; with false, whoever has its password may run and revoke tasks and stop workers.",
+            "bool",
+        ),
         # The worker.
         Var("WORKER_QUEUES", "default", "Queues this worker takes tasks from.", "list"),
         Var(
@@ -165,6 +176,8 @@ def get(name, env):
         return [item.strip() for item in text.split(",") if item.strip()]
     if var.kind == "bind":
         return _bind(var, text)
+    if var.kind == "zone":
+        return _zone(var, text)
     return text
 
 
@@ -183,6 +196,16 @@ def _bind(var, text):
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise BadValue(f"{var.name}={text!r}: it must be host:port, as {var.default}.")
     return host.strip("[]"), int(port)
+
+
+def _zone(var, text):
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(text)
+    except (KeyError, ValueError, OSError):  # KeyError is the library's own for an unknown name
+        raise BadValue(f"{var.name}={text!r}: it must be a time zone, as {var.default} or Europe/Berlin.") from None
+    return text
 
 
 def _secret(var, env):

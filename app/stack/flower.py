@@ -1,18 +1,36 @@
 """The Celery app that Flower runs with: the broker's address and no project code."""
 
 import logging.config
+import os
 
 from celery import Celery
+from kombu import Queue
 
 from stack.celeryconf import configuration
 from stack.env import environment, get
 from stack.logs import logging_config
+from stack.monitor import install
 
 env = environment()
 # Before Flower's own set-up, which leaves a configured root logger alone.
 logging.config.dictConfig(logging_config(get("LOG_LEVEL", env), get("LOG_FORMAT", env)))
+# Flower reads this variable by itself too, and ends with a traceback where it is set to nothing.
+os.environ["FLOWER_READ_ONLY"] = str(get("FLOWER_READ_ONLY", env)).lower()
 app = Celery("flower")
 app.conf.update(configuration("flower", env))
 app.conf.accept_content = ["json"]
-# kombu lets every reader put back what dead workers held. That is for workers alone: Flower has no right to it.
-app.conf.broker_transport_options |= {"visibility_timeout": 10**9}
+# The queues whose length it shows when no worker is there to tell which ones it takes tasks from.
+app.conf.task_queues = [Queue(name) for name in get("WORKER_QUEUES", env)]
+app.conf.task_default_queue = app.conf.task_queues[0].name
+app.conf.broker_transport_options |= {
+    # kombu lets every reader put back what dead workers held. That is for workers alone: Flower has no right to it.
+    "visibility_timeout": 10**9,
+    # Two of these without an answer, and the connection for events is made anew.
+    "health_check_interval": 2,
+    # Without these kombu tries for three seconds each time, and what waits for it holds one of Flower's threads.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.2,
+}
+install()

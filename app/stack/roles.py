@@ -49,7 +49,7 @@ def needs(role):
     """The variables that must hold usable values before `role` starts."""
     common = ["LOG_LEVEL", "LOG_FORMAT", "RUN_DIR", "REDIS_PORT", "REDIS_PASSWORD", "TASK_TRANSPORT"]
     if role == "flower":
-        return [*common, "FLOWER_BIND", "FLOWER_PASSWORD"]
+        return [*common, "FLOWER_BIND", "FLOWER_PASSWORD", "FLOWER_READ_ONLY", "WORKER_QUEUES"]
     django = [
         "SECRET_KEY",
         "DATABASE_PASSWORD",

@@ -6,11 +6,11 @@ the same state, so a second beat is a hot standby.
 """
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.beat import SchedulingError
-from celery.schedules import schedule
+from celery.schedules import crontab, schedule
 from celery.signals import beat_init
 from kombu.exceptions import OperationalError
 from redbeat.schedulers import (
@@ -24,6 +24,7 @@ from redbeat.schedulers import (
 import redis
 from stack import schedules
 from stack.apps import verify
+from stack.clocks import Crontab
 from stack.env import environment, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
 
@@ -38,7 +39,14 @@ LOST = (redis.RedisError, OperationalError, SchedulingError)
 
 
 class Entry(RedBeatSchedulerEntry):
-    """RedBeat's entry with a JSON that knows every registered schedule class."""
+    """RedBeat's entry with a JSON that knows every registered schedule class, and right when clocks change."""
+
+    schedule: Any
+
+    def __init__(self, **fields: Any):
+        super().__init__(**fields)
+        if type(self.schedule) is crontab:
+            self.schedule = Crontab.of(self.schedule)
 
     @staticmethod
     def decode_definition(definition: str) -> Any:
@@ -60,8 +68,27 @@ class Entry(RedBeatSchedulerEntry):
         """
         if self.last_run_at is None:
             return self.default_now()
-        left = self.schedule.remaining_estimate(self.last_run_at)
-        return None if left is None else self.default_now() + max(left, timedelta(0))
+        left = self.schedule.remaining_estimate(self._last_run())
+        # Added in UTC: 20 hours more on the wall are another moment when clocks change in between.
+        return None if left is None else datetime.now(UTC) + max(left, timedelta(0))
+
+    def is_due(self) -> Any:
+        """Whether to send it now, and the seconds until it is worth asking again."""
+        return self.schedule.is_due(self._last_run()) if self.enabled else (False, 5.0)
+
+    def _last_run(self) -> datetime:
+        """The last run in the zone in which its schedule counts days and hours."""
+        last = self.last_run_at or datetime(1970, 1, 2, tzinfo=UTC)
+        return last.astimezone(self.schedule.tz) if last.tzinfo else last
+
+    def _next_instance(self, last_run_at: Any = None, **options: Any) -> "Entry":
+        """This entry after one more run, which is noted in Redis."""
+        # In UTC: RedBeat notes the time on the wall, and an autumn night has the same time twice.
+        moment = (last_run_at or self.default_now()).astimezone(UTC)
+        after: Entry = super()._next_instance(moment, **options)
+        return after
+
+    __next__ = next = _next_instance
 
     @classmethod
     def from_stored(cls, definition: str, meta: str | None, app: Any) -> "Entry":

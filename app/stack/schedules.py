@@ -7,15 +7,17 @@ stored as something else it would run at the wrong times without a word.
 
 import calendar
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.schedules import BaseSchedule, crontab, schedstate, schedule
 from redbeat.decoder import RedBeatJSONDecoder, RedBeatJSONEncoder
 from redbeat.schedules import rrule
 
+from stack.clocks import Crontab
+
 _registered: dict[str, type[Any]] = {}
-_REDBEATS_OWN = (schedule, crontab, rrule)
+_KNOWN_TO_REDBEAT = (schedule, crontab, Crontab, rrule)
 
 
 def register(cls: type[Any]) -> type[Any]:
@@ -56,13 +58,14 @@ class last_business_day(BaseSchedule):  # noqa: N801 (named like Celery's cronta
         return run
 
     def remaining_estimate(self, last_run_at: datetime) -> timedelta:
-        return self.next_after(self.maybe_make_aware(last_run_at)) - self.now()
+        # In UTC, because Python ignores a change of the clocks between two times of one zone.
+        return self.next_after(self.maybe_make_aware(last_run_at)).astimezone(UTC) - self.now().astimezone(UTC)
 
     def is_due(self, last_run_at: datetime) -> schedstate:
         remaining = self.remaining_estimate(last_run_at).total_seconds()
         if remaining > 0:
             return schedstate(False, remaining)
-        return schedstate(True, (self.next_after(self.now()) - self.now()).total_seconds())
+        return schedstate(True, self.remaining_estimate(self.now()).total_seconds())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, last_business_day) and self.fields() == other.fields()
@@ -83,8 +86,11 @@ class Encoder(RedBeatJSONEncoder):
     def default(self, obj: Any) -> Any:
         if type(obj) in _registered.values():
             return {"__type__": type(obj).__name__, **obj.fields()}
-        if isinstance(obj, BaseSchedule) and type(obj) not in _REDBEATS_OWN:
+        if isinstance(obj, BaseSchedule) and type(obj) not in _KNOWN_TO_REDBEAT:
             raise TypeError(f"schedule class {type(obj).__name__} is not registered in stack.schedules")
+        if isinstance(obj, datetime) and obj.tzinfo:
+            # RedBeat writes the time on the wall, and an autumn night has the same time twice.
+            obj = obj.astimezone(UTC)
         return super().default(obj)
 
 

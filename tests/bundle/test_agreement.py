@@ -147,6 +147,17 @@ def test_nothing_names_a_path_of_one_machine() -> None:
     assert [str(path) for path in texts if path.exists() and home.search(path.read_text())] == []
 
 
+def test_each_thing_that_the_tutorial_shows_names_tests_that_exist() -> None:
+    page = PROJECT / "docs" / "tutorial.md"
+    rows = re.findall(r"^\|(.+)\|(.+)\|(.+)\|$", page.read_text(), re.MULTILINE)[2:]
+    assert len(rows) >= 14
+    for shown, _, proofs in rows:
+        named = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", proofs)
+        assert named, f"no test proves: {shown}"
+        for name, file in named:
+            assert f"\ndef {name}(" in (page.parent / file).read_text(), f"{file} has no {name}"
+
+
 def test_every_link_within_the_documentation_leads_somewhere() -> None:
     pages = [page for folder in ("docs", "deploy", "k8s") for page in (PROJECT / folder).rglob("*.md")]
     for page in [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *pages]:

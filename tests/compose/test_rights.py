@@ -80,6 +80,15 @@ def test_each_service_sees_its_own_secrets_only_and_cannot_change_them(stack: Co
         assert os.statvfs(folder).f_flag & os.ST_RDONLY
 
 
+def test_what_flower_has_seen_is_in_a_volume_of_its_own_user(stack: Compose) -> None:
+    container = stack.containers("flower")[0]
+    (mount,) = [each for each in stack.inspect(container)["Mounts"] if each["Destination"] == "/run/app/flower"]
+    folder = Path(f"/proc/{stack.pid(container)}/root/run/app/flower").stat()
+
+    assert (mount["Type"], mount["Name"]) == ("volume", f"{stack.project}_flower")
+    assert (folder.st_uid, stat.S_IMODE(folder.st_mode)) == (10001, 0o700)
+
+
 def test_every_role_s_password_is_its_own_and_random(stack: Compose) -> None:
     values = secrets(stack)
     passwords = [value for name, value in values.items() if name.endswith(("redis_password", "admin_password"))]

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from tests.e2e.client import Client, lines_of
+from tests.e2e.conftest import Stopped
 from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Target
 from tests.waiting import wait_until
@@ -40,6 +41,13 @@ def test_beat_ticks_once_per_interval(stack: Target, api: Client) -> None:
     times = ticks(stack)
 
     assert one_per_interval(times), times
+
+
+def test_beat_is_a_process_of_its_own_beside_the_worker(stack: Target, api: Client, stopped: Stopped) -> None:
+    with stopped("worker"):
+        before = len(ticks(stack))
+        wait_until(lambda: len(ticks(stack)) > before, INTERVAL + 10)
+        assert stack.check("beat", ready=True) is None
 
 
 def test_two_beats_tick_once_per_interval_and_the_standby_takes_over(vm: Supervisor, api: Client, standby: str) -> None:

@@ -1,4 +1,4 @@
-"""Scope row 13: group, chain, chord, map, starmap and chunks, each with its progress by id."""
+"""Group, chain, chord, map, starmap and chunks, each with its progress by id."""
 
 from typing import Any
 

@@ -1,50 +1,135 @@
-"""Flower: it sees the workers and the tasks, and shows nothing without its password."""
+"""Flower: it sees the workers, the tasks and the queues, and shows nothing without its password."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
+import pytest
 import requests
 
 from tests.e2e.client import Client
+from tests.e2e.conftest import Stopped
 from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Target
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 
-def flower(stack: Target, path: str, password: str | None = None) -> requests.Response:
+def flower(stack: Target, path: str, password: str | None = None, method: str = "GET", **options: Any) -> Any:
     auth = None if password is None else ("flower", password)
-    return requests.get(stack.flower_url + path, auth=auth, timeout=20)
+    return requests.request(method, stack.flower_url + path, auth=auth, timeout=20, **options)
 
 
-def test_without_the_password_nothing_is_shown(stack: Target) -> None:
-    for path in ("/", "/workers", "/api/workers", "/api/tasks"):
-        assert flower(stack, path).status_code == 401, path
-        assert flower(stack, path, "wrong").status_code == 401, path
-        assert flower(stack, path, "").status_code == 401, path
+def asked(stack: Target, path: str) -> dict[str, Any]:
+    """What Flower's API answers to somebody who knows the password."""
+    answer = flower(stack, path, stack.flower_password)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
 
 
-def test_with_the_password_the_worker_and_the_task_are_seen(stack: Target, api: Client) -> None:
-    assert flower(stack, "/", stack.flower_password).status_code == 200
+def sees_a_new_task(stack: Target, api: Client) -> dict[str, Any]:
+    """What Flower knows of a task that has just run; an OSError or AssertionError while it knows nothing."""
+    task_id = api.run("mul", 21, 2)["id"]
+    return wait_until(lambda: asked(stack, f"/api/task/info/{task_id}"), 1)
 
-    def seen() -> dict[str, Any]:
-        # Flower asks a worker for its events some seconds after that worker's start: an earlier task is not seen.
-        task_id = api.run("mul", 21, 2)["id"]
-        answer = flower(stack, f"/api/task/info/{task_id}", stack.flower_password)
-        assert answer.status_code == 200, answer.text
-        return dict(answer.json())
 
-    info = wait_until(seen, 15, every=1)
-    workers = flower(stack, "/api/workers?refresh=true", stack.flower_password).json()
+PATHS = ("/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/api/queues/length", "/metrics")
 
-    assert info["name"] == "mul"
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_the_password_nothing_is_shown(stack: Target, path: str) -> None:
+    assert flower(stack, path).status_code == 401
+    assert flower(stack, path, "wrong").status_code == 401
+    assert flower(stack, path, "").status_code == 401
+    assert flower(stack, path, stack.flower_password).status_code == 200
+
+
+def test_the_health_check_is_open_and_says_nothing(stack: Target) -> None:
+    assert flower(stack, "/healthcheck").text == "OK"
+
+
+def test_the_task_and_the_worker_that_ran_it_are_seen(stack: Target, api: Client) -> None:
+    # Flower asks a worker for its events some seconds after that worker's start: an earlier task is not seen.
+    info = wait_until(lambda: sees_a_new_task(stack, api), 15)
+    workers = asked(stack, "/api/workers?refresh=true")
+
+    assert (info["name"], info["state"], info["result"]) == ("mul", "SUCCESS", "42")
     assert info["worker"] in workers
     assert "mul" in workers[info["worker"]]["registered"]
+    metrics = flower(stack, "/metrics", stack.flower_password).text
+    assert f'flower_worker_online{{worker="{info["worker"]}"}} 1.0' in metrics
 
 
-def test_a_task_cannot_be_sent_through_flower_without_the_password(stack: Target) -> None:
-    answer = requests.post(f"{stack.flower_url}/api/task/async-apply/add", json={"args": [1, 2]}, timeout=20)
+@pytest.fixture
+def two_workers(stack: Target) -> Iterator[None]:
+    stack.scale("worker", 2)
+    yield
+    stack.scale("worker", 1)
 
-    assert answer.status_code == 401
+
+@pytest.mark.usefixtures("two_workers")
+def test_both_workers_are_seen(stack: Target) -> None:
+    def both() -> list[str]:
+        online = [worker["hostname"] for worker in asked(stack, "/workers?json=1")["data"] if worker["status"]]
+        assert len(online) == 2, online
+        assert set(online) <= set(asked(stack, "/api/workers?refresh=true"))
+        return online
+
+    wait_until(both, 20)
+
+
+def test_the_length_of_a_queue_is_seen_with_every_priority_and_without_a_worker(
+    stack: Target, api: Client, stopped: Stopped
+) -> None:
+    def waiting() -> int:
+        lengths = {queue["name"]: queue["messages"] for queue in asked(stack, "/api/queues/length")["active_queues"]}
+        return int(lengths["default"])
+
+    with stopped("worker"):
+        before = waiting()
+        ids = [api.submit("add", 1, 2, priority=priority) for priority in (0, 5, 9)]
+        assert waiting() >= before + 3  # beat sends some too
+    for task_id in ids:
+        api.done(task_id, within=30)
+    wait_until(lambda: waiting() == 0, 10)
+
+
+def test_flower_sees_a_new_task_ten_seconds_after_redis_is_back(stack: Target, api: Client) -> None:
+    wait_until(lambda: sees_a_new_task(stack, api), 15)
+    stack.stop("redis")
+    try:
+        # So long that Flower's own pauses, which double, would end 11 s after it, and so would those of the worker.
+        stays(lambda: stack.check("flower") is None, 31)
+    finally:
+        stack.start("redis")
+
+    wait_until(lambda: sees_a_new_task(stack, api), 10)
+
+
+def test_what_flower_has_seen_outlives_its_restart(stack: Target, api: Client) -> None:
+    before = wait_until(lambda: sees_a_new_task(stack, api), 15)
+
+    stack.restart("flower")
+
+    assert asked(stack, f"/api/task/info/{before['uuid']}")["result"] == "42"
+
+
+CHANGES = ("/api/task/async-apply/add", "/api/task/revoke/no-such-id", "/api/worker/shutdown/worker")
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_flower_changes_nothing_unless_told_so(stack: Target, path: str) -> None:
+    assert flower(stack, path, method="POST", json={"args": [1, 2]}).status_code == 401
+    refused = flower(stack, path, stack.flower_password, method="POST", json={"args": [1, 2]})
+
+    assert refused.status_code == 403
+    assert "Read only" in refused.text
+
+
+def test_flower_revokes_a_task_when_told_so(vm: Supervisor, api: Client) -> None:
+    with vm.restarted_with("flower", "FLOWER_READ_ONLY=false"):
+        answer = flower(vm, "/api/task/revoke/no-such-id", vm.flower_password, method="POST")
+
+        assert answer.json() == {"message": "Revoked 'no-such-id'"}
 
 
 def test_no_secret_is_on_a_command_line(vm: Supervisor) -> None:

@@ -1,4 +1,4 @@
-"""Scope row 9: schedules by seconds, crontab and a class of our own, changed at run time without a restart."""
+"""Schedules by seconds, crontab and a class of our own, changed at run time without a restart."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import Client
+from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Target
 from tests.waiting import stays, wait_until
 
@@ -39,6 +40,14 @@ def test_the_tutorials_schedules_are_there_with_their_next_run(api: Client) -> N
     assert weekly["crontab"] == "20 20 * * 1"
     run = datetime.fromisoformat(weekly["next_run_at"])
     assert (run.weekday(), run.hour, run.minute, run.second) == (0, 20, 20, 0)
+
+
+def test_the_next_run_is_shown_in_the_time_zone_of_the_settings(vm: Supervisor, api: Client) -> None:
+    assert shown(api, "xsum_week1_20_20_00")["next_run_at"].endswith("T20:20:00+00:00")
+
+    with vm.restarted_with("web", "TIME_ZONE=Asia/Shanghai"):
+        assert shown(api, "xsum_week1_20_20_00")["next_run_at"].endswith("T20:20:00+08:00")
+        assert shown(api, "add_every_30_seconds")["next_run_at"].endswith("+08:00")
 
 
 def test_a_new_schedule_runs_without_a_restart_stops_when_off_and_goes_on(api: Client, name: str) -> None:

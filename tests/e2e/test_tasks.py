@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from tests.e2e.client import Client, lines_of
 from tests.e2e.targets import Target
+from tests.e2e.test_datasets import WEATHER, uploaded
 from tests.waiting import wait_until
 
 
@@ -21,6 +22,43 @@ def test_a_task_makes_the_round_trip_within_seconds(api: Client) -> None:
     assert (done["name"], done["state"], done["result"], done["error"]) == ("add", "SUCCESS", 5, None)
     assert done["ready"] is done["successful"] is True
     assert done["queued_at"] <= done["started_at"] <= done["done_at"]
+
+
+def test_a_call_enqueues_the_task_and_gives_its_id_at_once(api: Client) -> None:
+    answer = api.post("sleep", {"args": [2]})
+
+    assert answer.status_code == 202
+    assert not api.state(answer.json()["id"])["ready"]
+    assert api.done(answer.json()["id"])["result"] == 2
+
+
+def test_every_attribute_of_a_result_is_seen_without_waiting(api: Client) -> None:
+    """Celery's AsyncResult by name: id, state, ready(), successful(), result, info and wait(t)."""
+    header, *days = WEATHER.read_text().splitlines()
+    slow = api.submit("summarize", uploaded(api, "\n".join([header, *days * 40]).encode())["id"])
+    bad = api.submit("fail", "on purpose")
+
+    # `info` while it runs is what the task told of itself; later it is the result or the error.
+    info = api.reaches(slow, "PROGRESS", within=30)["progress"]
+    assert 0 <= info["current"] <= info["total"] == 40 * len(days)
+    held = api.get(f"/api/tasks/{slow}", params={"wait": 0.1})
+    assert (held.status_code, set(held.json()) >= {"ready", "successful"}) == (200, True)
+    done = api.done(slow, within=60)
+    assert (done["id"], done["state"], done["ready"], done["successful"]) == (slow, "SUCCESS", True, True)
+    assert (done["result"]["rows"], done["error"], done["progress"]) == (40 * len(days), None, None)
+
+    failed = api.done(bad)
+    assert (failed["id"], failed["state"], failed["ready"], failed["successful"]) == (bad, "FAILURE", True, False)
+    assert (failed["result"], failed["error"]) == (None, {"type": "ValueError", "message": "on purpose"})
+
+    waiting = api.state(api.submit("add", 1, 2, countdown=2))
+    assert (waiting["state"], waiting["ready"], waiting["successful"], waiting["result"]) == (
+        "PENDING",
+        False,
+        False,
+        None,
+    )
+    assert api.state(waiting["id"], wait=20)["result"] == 3
 
 
 def test_add_mul_and_xsum_calculate(api: Client) -> None:
@@ -58,7 +96,9 @@ def test_fail_ends_in_failure_with_its_message(api: Client) -> None:
     assert done["error"] == {"type": "ValueError", "message": "the disk is on fire"}
 
 
-def test_flaky_is_retried_every_four_seconds_four_times_at_most(api: Client, stack: Target) -> None:
+def test_a_bound_task_knows_its_name_and_id_and_is_retried_every_four_seconds_four_times_at_most(
+    api: Client, stack: Target
+) -> None:
     twice, hopeless = api.submit("flaky", 2), api.submit("flaky", 9)
 
     waiting = api.reaches(twice, "RETRY")
@@ -89,7 +129,7 @@ def test_send_mail_sends_a_mail_that_the_log_shows(api: Client, stack: Target) -
     assert "All is well." in mail
 
 
-def test_each_hook_writes_a_line_and_is_counted_for_people_to_see(api: Client, stack: Target) -> None:
+def test_on_success_on_failure_on_retry_and_after_return_are_logged_and_counted(api: Client, stack: Target) -> None:
     before = {name: api.counters(name) for name in ("mul", "fail", "flaky")}
 
     good, bad, again = api.submit("mul", 1, 1), api.submit("fail", "on purpose"), api.submit("flaky", 1)

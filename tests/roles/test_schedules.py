@@ -1,9 +1,11 @@
 """Beat's schedules in Redis: what the file says, what people change at run time, and which of them wins."""
 
+import base64
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,21 @@ def test_a_change_of_the_file_takes_effect_unless_the_entry_was_edited(
     edit(redis_server, args=[1, 1])
     restart(run_role, beat)
     assert definition(redis_server)["args"] == [1, 1]
+
+
+def test_a_run_carries_the_arguments_and_options_of_its_schedule(
+    run_role: Callable[..., Role], redis_server: Redis
+) -> None:
+    run_role("beat", DJANGO_SETTINGS_MODULE="options_settings").wait_ready()
+    # kombu keeps each priority of a queue in a list of its own.
+    message = json.loads(wait_until(lambda: redis_server.client.lindex("reports:3", 0), 15))
+
+    args, kwargs, _ = json.loads(base64.b64decode(message["body"]))
+    assert (message["headers"]["task"], args) == ("send_mail", ["reports@example.com"])
+    assert kwargs == {"subject": "Now", "body": "It is time."}
+    assert message["properties"]["priority"] == 3
+    left = datetime.fromisoformat(message["headers"]["expires"]) - datetime.now(UTC)
+    assert timedelta(seconds=60) < left < timedelta(seconds=91)
 
 
 def test_an_unknown_schedule_class_stops_beat_at_start_by_name(run_role: Callable[..., Role]) -> None:

@@ -91,6 +91,13 @@ def test_celery_still_calls_maybe_shutdown_where_the_heartbeat_hangs() -> None:
     assert "callback=maybe_shutdown" in inspect.getsource(celery.worker.consumer.consumer)
 
 
+def test_celery_still_connects_where_the_pauses_are_bounded() -> None:
+    source = inspect.getsource(celery.worker.consumer.consumer.Consumer.ensure_connected)
+    assert "conn = conn.ensure_connection(" in source
+    assert "interval_" not in source
+    assert configuration("worker", ENV)["worker_consumer"] == "stack.consumer:Consumer"
+
+
 def test_celery_still_keeps_what_the_stop_reads() -> None:
     for name in (
         "reserved_requests",

@@ -1,0 +1,86 @@
+"""Flower 2.2 with what it lacks in production; every name of Flower's that this replaces is checked at import.
+
+An outage of Redis blinds it for seconds, not for as long as the outage was; a worker that has gone leaves memory;
+and the metrics ask for the password like everything else.
+"""
+
+import logging
+import time
+from typing import Any
+
+import flower.app
+import flower.command
+from celery.events import EventReceiver
+from flower.events import Events
+from flower.views.monitor import Metrics
+from tornado.ioloop import PeriodicCallback
+from tornado.web import authenticated
+
+logger = logging.getLogger(__name__)
+
+
+class Receiver(EventReceiver):
+    """Celery's, which also notices a connection that Redis no longer answers on."""
+
+    # Whoever fails tells the listener, which tries again: kombu's own pauses grow to 30 s.
+    connect_max_retries = 1
+
+    def on_consume_ready(self, connection: Any, channel: Any, consumers: Any, **kwargs: Any) -> None:
+        self.poller = connection.transport.cycle
+        super().on_consume_ready(connection, channel, consumers, **kwargs)
+
+    def on_iteration(self) -> None:
+        # Called each second at least. kombu does this itself in a worker's event loop, which Flower has not; without
+        # it Flower would hear nothing for ever after a firewall or a node took the connection away in silence.
+        self.poller.maybe_check_subclient_health()
+
+
+class Listener(Events):
+    """Flower's thread that listens to the workers' events."""
+
+    # Milliseconds. A worker that has connected again sends no events until Flower asks it to.
+    events_enable_interval = 2000
+
+    def run(self) -> None:
+        """Listen for ever, a second after each failure again; Flower's own doubles its pause without an end."""
+        while True:
+            try:
+                with self.capp.connection() as connection:
+                    Receiver(connection, handlers={"*": self.on_event}, app=self.capp).capture()
+            except Exception as error:
+                logger.warning("no events: %s; trying again in a second", error)
+                time.sleep(1)
+
+
+class Monitor(flower.app.Flower):
+    """Flower's web application, which forgets workers that have gone."""
+
+    def start(self) -> None:
+        PeriodicCallback(self.forget_gone_workers, 60_000).start()
+        # Flower asks workers for their queues when it starts, and then when somebody presses refresh.
+        PeriodicCallback(self.update_workers, 60_000).start()
+        super().start()
+
+    def forget_gone_workers(self) -> None:
+        """Drop all that is known of workers that were last seen `purge_offline_workers` seconds ago.
+
+        Every deploy of containers brings workers with new names, and Flower itself would keep the old ones' settings
+        and counters, and their metrics for as long as nobody reads those.
+        """
+        state, known = self.events.state, self.inspector.workers
+        oldest = time.time() - self.options.purge_offline_workers
+        for name in {*state.workers, *state.counter, *known}:
+            beats = state.workers[name].heartbeats if name in state.workers else ()
+            if max([*beats, known.get(name, {}).get("timestamp", 0)]) < oldest:
+                for place in (state.workers, state.counter, known):
+                    place.pop(name, None)
+                state.metrics.remove_workers({name})
+
+
+def install() -> None:
+    """Put the classes above in place of Flower's; an AttributeError here means a version that does not fit."""
+    for module, name, ours in ((flower.app, "Events", Listener), (flower.command, "Flower", Monitor)):
+        getattr(module, name)
+        setattr(module, name, ours)
+    # Flower leaves its metrics open, with the names of workers and tasks in them.
+    Metrics.get = authenticated(Metrics.get)
