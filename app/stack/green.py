@@ -35,7 +35,7 @@ def set_handler(signum: int, handler: Any) -> Any:
         return _set_handler(signum, handler)
 
     def handle(number: int, frame: Any) -> None:
-        if not any([hook() for hook in native.stop_hooks]):
+        if not any(hook() for hook in native.stop_hooks):
             eventlet.spawn(handler, number, frame)
 
     return _set_handler(signum, handle)

@@ -22,7 +22,7 @@ sys.path.append(str(DEPLOY))
 
 def enter_venv() -> int:
     """Make .venv where it is missing or old, and run this file in it; returns its exit code."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (whichever Python `py -3` is)
         sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: py --list shows what is installed")
     mark = VENV / ".windows"
     if not PYTHON.exists():
