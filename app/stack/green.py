@@ -42,7 +42,7 @@ def set_handler(signum: int, handler: Any) -> Any:
 
 
 if __name__ == "__main__":
-    signal.signal = set_handler
+    signal.signal = set_handler  # type: ignore[assignment]
     from celery.__main__ import main
 
     main()

@@ -9,6 +9,7 @@ be fast. It is there to look at the stack and to write tasks, never for anything
 
 import io
 import select
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from fakeredis._socket import FakeSocket  # noqa: E402
 from stack.env import environment, get  # noqa: E402
 from stack.secretfiles import USERS  # noqa: E402
 
-_hello = FakeSocket.hello
+_hello, _blocking = FakeSocket.hello, FakeSocket._blocking
 
 
 def hello(self: Any, *words: bytes) -> Any:
@@ -32,6 +33,27 @@ def hello(self: Any, *words: bytes) -> Any:
         at = words.index(b"AUTH")
         self._auth(*words[at + 1 : at + 3])
     return _hello(self, *words)
+
+
+def blocking(self: Any, timeout: Any, command: Any, shape: Any = None) -> Any:
+    """A command that waits, as BRPOP: fakeredis gives a task to a worker that died while it waited."""
+
+    def unless_gone(first: bool) -> Any:
+        if not first and is_gone(self.peer):
+            raise ConnectionResetError
+        return command(first)
+
+    return _blocking(self, timeout, unless_gone, shape)
+
+
+def is_gone(connection: socket.socket) -> bool:
+    """Whether the other end of a socket that does not block has closed it."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 class Replies(io.BufferedIOBase):
@@ -55,6 +77,7 @@ class Handler(TCPFakeRequestHandler):
         super().setup()
         self.connection.setblocking(False)
         self.writer.writer = Replies(self.connection)
+        self.current_client.get_socket().peer = self.connection
 
 
 def serve(port: int, passwords: dict[str, str]) -> TcpFakeServer:
@@ -63,7 +86,7 @@ def serve(port: int, passwords: dict[str, str]) -> TcpFakeServer:
     Raises:
         OSError: the port is taken.
     """
-    FakeSocket.hello = hello
+    FakeSocket.hello, FakeSocket._blocking = hello, blocking
     server = TcpFakeServer(("127.0.0.1", port), server_version=(7, 4))
     server.RequestHandlerClass = Handler
     server.daemon_threads = True
