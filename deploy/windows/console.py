@@ -131,7 +131,10 @@ class Console:
                 program.process.kill()  # type: ignore[union-attr]
             elif program.told < self.stops:
                 program.told = self.stops
-                os.kill(program.process.pid, STOP)  # type: ignore[union-attr]
+                try:
+                    os.kill(program.process.pid, STOP)  # type: ignore[union-attr]
+                except OSError:  # started without a console, which Ctrl+Break needs
+                    program.process.kill()  # type: ignore[union-attr]
 
     def _revive(self) -> None:
         for program in self.programs:

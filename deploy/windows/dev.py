@@ -36,7 +36,9 @@ def enter_venv() -> int:
             sys.exit("the requirements could not be installed: see above, then run this again")
         mark.touch()
     # Ctrl+C reaches both; the one inside decides how to stop.
-    signal.signal(signal.SIGINT, lambda *_: None)
+    for name in ("SIGINT", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: None)
     return subprocess.Popen([str(PYTHON), str(Path(__file__).resolve()), *sys.argv[1:]]).wait()
 
 
