@@ -29,6 +29,6 @@ def run_worker(tmp_path: Path, redis_server: Redis) -> Iterator[Callable[..., Ro
         role.end()
 
 
-def press(role: Role, signum: int = BREAK) -> None:
+def press(role: Role) -> None:
     """Ctrl+Break for the whole process group, as the console sends it: `service.py run` waits for a child there."""
-    os.killpg(role.process.pid, signum)
+    os.killpg(role.process.pid, BREAK)

@@ -1,10 +1,12 @@
 """The worker as it runs on Windows: no fork, Celery's other loop, Ctrl+Break for a stop."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -134,7 +136,8 @@ def test_a_hub_that_hangs_ends_its_worker_and_its_tasks_go_back(
     worker = run_worker("eventlet").wait_ready()
     task = send("sleep", 600)
     wait_until(lambda: held(redis_server) == 1, 20)
-    press(worker, HANG)
+    pid = worker.process.pid
+    os.kill(int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]), HANG)
     wait_until(lambda: "has not turned" in (worker.check() or ""), 70)
     assert worker.process.wait(60) == 1
     assert "the main loop has not turned" in worker.log.read_text()
