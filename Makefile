@@ -34,9 +34,9 @@ scale: .venv/.installed ## run several workers: make scale worker=3
 schedules-reset: .venv/.installed ## undo run-time changes to the schedules of the settings
 	@cd app && ../$(VENV)/python manage.py schedules_reset
 
-.venv/.dev: .venv/.installed requirements/dev.txt
+.venv/.dev: .venv/.installed requirements/dev.txt requirements/windows.txt
 	@echo "installing the tools of the tests into .venv ..."
-	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(VENV)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt -r requirements/windows.txt
 	@touch $@
 
 # In an environment of its own: it pins versions that the rest does not want.

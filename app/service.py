@@ -9,7 +9,7 @@ A role's options are environment variables, as LOG_LEVEL or WORKER_CONCURRENCY: 
 import os
 import sys
 
-from stack.env import APP_DIR, environment
+from stack.env import APP_DIR, CAN_FORK, BadValue, environment
 
 USAGE = __doc__
 
@@ -27,11 +27,16 @@ def run(role, env):
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [APP_DIR, env.get("PYTHONPATH")]))
     command = argv(role, env)
     os.chdir(APP_DIR)
-    if sys.platform == "win32":
-        # exec on Windows starts a second process and ends this one, and the console would not wait for it.
+    if not CAN_FORK:
+        # exec on Windows starts a second process and ends this one, and the console would not wait for it. Ctrl+C
+        # reaches both; the role decides how to stop.
+        import signal
         import subprocess
 
-        return subprocess.call(command, env=env)
+        for name in ("SIGINT", "SIGBREAK"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: None)
+        return subprocess.Popen(command, env=env).wait()
     os.execvpe(command[0], command, env)
 
 
@@ -57,4 +62,7 @@ def main(arguments):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BadValue as reason:
+        sys.exit(f"service: {reason}")

@@ -1,27 +1,18 @@
 """What the verbs of the supervisord runtime stand on: where things are, supervisord itself, one step at a time."""
 
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
-PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT / "app"))
+from place import PROJECT, Stop
+from stack.env import environment
 
-from stack.env import environment  # noqa: E402
-
-ROLES = ("web", "worker", "beat", "flower")
 CONF = PROJECT / "supervisord.conf"
 RUN = PROJECT / "run"
 SOCKET = RUN / "supervisor.sock"
-
-
-class Stop(Exception):
-    """A reason to stop with exit code 1; the text names the fix."""
 
 
 def supervisor() -> Any:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psutil
 
-from control import CONF, ROLES, RUN, SOCKET, Stop
+from control import CONF, RUN, SOCKET
+from place import ROLES, Stop
 from stack.env import get
 from stack.roles import problems
 

@@ -6,7 +6,7 @@ import time
 import urllib.request
 from typing import Any
 
-from control import Stop, names
+from place import Stop
 from stack.checks import check
 from stack.env import get
 
@@ -23,10 +23,10 @@ def not_ready(env: dict[str, str], programs: list[str]) -> dict[str, str]:
     return found
 
 
-def wait_ready(env: dict[str, str], seconds: float = 60) -> None:
-    """Wait until the readiness check of every role passes."""
+def wait_ready(env: dict[str, str], programs: list[str], seconds: float = 60) -> None:
+    """Wait until the readiness check of each of `programs` passes."""
     print("waiting until every role is ready ...", flush=True)
-    end, waiting = time.monotonic() + seconds, dict.fromkeys(names(), "")
+    end, waiting = time.monotonic() + seconds, dict.fromkeys(programs, "")
     while waiting := not_ready(env, list(waiting)):
         if time.monotonic() > end:
             raise Stop(
@@ -67,11 +67,8 @@ def base(env: dict[str, str], variable: str = "WEB_BIND") -> str:
 
 
 def addresses(env: dict[str, str]) -> None:
+    """Print where a browser finds what runs."""
     print(f"""
   page      {base(env)}/
   API       {base(env)}/api/docs
-  Flower    {base(env, "FLOWER_BIND")}/   user flower, password in run/secrets/flower/flower_password
-
-  next      .venv/bin/supervisorctl -c supervisord.conf status   (restart worker, tail -f worker)
-            make scale worker=3
-            make down""")
+  Flower    {base(env, "FLOWER_BIND")}/   user flower, password in run/secrets/flower/flower_password""")

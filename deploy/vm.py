@@ -17,11 +17,17 @@ from xmlrpc.client import Fault
 
 import psutil
 
-from control import CONF, PROJECT, RUN, Stop, effective_environment, names, run, supervisor
+from control import CONF, RUN, effective_environment, names, run, supervisor
+from place import PROJECT, Stop
 from preflight import preflight, stop_waits
 from proof import addresses, not_ready, prove, wait_ready
 from stack import secretfiles
 from stack.env import BadValue, get
+
+NEXT = """
+  next      .venv/bin/supervisorctl -c supervisord.conf status   (restart worker, tail -f worker)
+            make scale worker=3
+            make down"""
 
 
 def up(env: dict[str, str]) -> None:
@@ -32,6 +38,7 @@ def up(env: dict[str, str]) -> None:
         for name, why in not_ready(env, names()).items():
             print(f"{name} is not ready: {why}; see run/log/{name}.log")
         addresses(env)
+        print(NEXT)
         return
     preflight(env)
     for folder in (RUN, RUN / "log", RUN / "redis", RUN / "supervisor.d"):
@@ -45,10 +52,11 @@ def up(env: dict[str, str]) -> None:
         [str(PROJECT / ".venv/bin/supervisord"), "-c", str(CONF)],
         os.environ | {"GIT_COMMIT": env["GIT_COMMIT"]},
     )
-    wait_ready(env)
+    wait_ready(env, names())
     task, result = prove(env)
     print(f"{task} = {result}, over HTTP, Redis and a worker ({time.monotonic() - begun:.1f} s after the start)")
     addresses(env)
+    print(NEXT)
 
 
 def commit() -> str:
@@ -109,7 +117,7 @@ def scale(env: dict[str, str], count: int) -> None:
     for name in wanted:
         (folder / name).write_text("\n".join([f"[program:{Path(name).stem}]", *lines, ""]))
     run("updating supervisord", [str(PROJECT / ".venv/bin/supervisorctl"), "-c", str(CONF), "update"], env)
-    wait_ready(env)
+    wait_ready(env, names())
     print(f"{count} workers are ready")
 
 

@@ -4,6 +4,7 @@ import os
 
 from stack.celeryconf import configuration
 from stack.env import environment, get
+from stack.native import break_is_interrupt
 from stack.task import App
 from stack.worker import install_steps
 
@@ -14,6 +15,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # The safe defaults of this process's role. A CELERY_ setting wins over them, and `manage.py check` objects
 # to one that would lose tasks.
 env = environment()
+break_is_interrupt()
 app.add_defaults(configuration(get("SERVICE_ROLE", env), env))
 install_steps(app)
 app.autodiscover_tasks()

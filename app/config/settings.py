@@ -5,6 +5,7 @@ The variables are declared in stack/env.py; `.env.example` lists them with their
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -53,7 +54,12 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # stack.middleware has the limit 
 
 # ---- Database and mail --------------------------------------------------------------------------
 
-DATABASES = {"default": environ.Env.db_url_config(ENV.get("DATABASE_URL") or f"sqlite:///{RUN_DIR / 'db.sqlite3'}")}
+# The default is no URL, in which the spaces and backslashes of a path would have to be escaped.
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": RUN_DIR / "db.sqlite3"}
+}
+if ENV.get("DATABASE_URL"):
+    DATABASES["default"] = environ.Env.db_url_config(ENV["DATABASE_URL"])
 if DATABASE_PASSWORD := get("DATABASE_PASSWORD", ENV):
     DATABASES["default"]["PASSWORD"] = DATABASE_PASSWORD
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):

@@ -91,7 +91,7 @@ def _redis(role, env):
             connection = _tls(connection, host)
         words = [b"AUTH", user.encode(), get("REDIS_PASSWORD", env).encode()]
         command = b"*3\r\n" + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
-        connection.send(command + b"PING\r\n")
+        connection.send(command + b"*1\r\n$4\r\nPING\r\n")
         answer = b""
         while answer.count(b"\r\n") < 2 and (chunk := connection.recv(4096)):
             answer += chunk

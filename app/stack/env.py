@@ -36,7 +36,8 @@ class Var:
         self.choices, self.low, self.high = choices, low, high
 
 
-_POOL = "eventlet" if sys.platform == "win32" else "prefork"
+# Windows cannot fork, and gunicorn and Celery's own pool of processes stand on it.
+CAN_FORK = hasattr(os, "fork")
 
 VARS = {
     var.name: var
@@ -74,7 +75,13 @@ VARS = {
             "The zone in which crontab schedules are read and runs are shown, as Asia/Shanghai.",
             "zone",
         ),
-        # gunicorn and Flower.
+        # The web server and Flower.
+        Var(
+            "WEB_SERVER",
+            "gunicorn" if CAN_FORK else "django",
+            "Django's own server is for development, and the default on Windows, where gunicorn cannot run.",
+            choices=("gunicorn", "django"),
+        ),
         Var("WEB_BIND", "127.0.0.1:8000", "Address of the web role.", "bind"),
         Var(
             "WEB_ADDRESS",
@@ -94,7 +101,7 @@ VARS = {
         Var("WORKER_QUEUES", "default", "Queues this worker takes tasks from.", "list"),
         Var(
             "WORKER_POOL",
-            _POOL,
+            "prefork" if CAN_FORK else "eventlet",
             "Celery's pool; eventlet is the default on Windows, where prefork cannot work.",
             choices=("prefork", "threads", "solo", "eventlet", "gevent"),
         ),
@@ -137,16 +144,22 @@ def environment(path=ENV_FILE, base=None):
 
     Returns:
         dict of str to str. A missing file counts as empty.
+
+    Raises:
+        BadValue: the file is not UTF-8.
     """
     values = {}
     try:
-        with open(path, encoding="utf-8") as lines:
+        # PowerShell and Notepad put a byte order mark before the text.
+        with open(path, encoding="utf-8-sig") as lines:
             for line in lines:
                 key, separator, value = line.strip().partition("=")
                 if separator and not key.startswith("#"):
                     values[key.strip()] = value.strip()
     except FileNotFoundError:
         pass
+    except UnicodeDecodeError:
+        raise BadValue(f"{path} is not UTF-8: save it as UTF-8 (PowerShell: `Set-Content -Encoding utf8`).") from None
     values.update(os.environ if base is None else base)
     return values
 
@@ -283,7 +296,7 @@ def example():
         accepted = f" One of: {', '.join(var.choices)}." if var.choices else ""
         if var.kind == "int":
             accepted = f" From {var.low} to {var.high}."
-        default = {"RUN_DIR": "", "WORKER_POOL": "prefork"}.get(var.name, var.default or "")
+        default = {"RUN_DIR": "", "WORKER_POOL": "prefork", "WEB_SERVER": "gunicorn"}.get(var.name, var.default or "")
         name = var.name + "_FILE" if var.kind == "secret" else var.name
         lines += ["", f"# {var.doc}{accepted}", f"#{name}={default}"]
     return "\n".join(lines) + "\n"

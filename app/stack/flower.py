@@ -10,7 +10,9 @@ from stack.celeryconf import configuration
 from stack.env import environment, get
 from stack.logs import logging_config
 from stack.monitor import install
+from stack.native import break_is_interrupt
 
+break_is_interrupt()
 env = environment()
 # Before Flower's own set-up, which leaves a configured root logger alone.
 logging.config.dictConfig(logging_config(get("LOG_LEVEL", env), get("LOG_FORMAT", env)))

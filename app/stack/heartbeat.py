@@ -11,7 +11,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from stack import native
+
 logger = logging.getLogger(__name__)
+ON_HANG = 20  # seconds that a hung process has for its last words
 
 
 class Heartbeat:
@@ -27,14 +30,14 @@ class Heartbeat:
         self.path, self.limit, self.on_hang = path, limit, on_hang
         self.state = "starting"
         self._turned = self._written = 0.0
-        self._stopping, self._writing = threading.Event(), threading.Lock()
+        self._stopping, self._writing = native.threading.Event(), native.threading.Lock()
 
     def start(self) -> None:
         """Write the first sign of life and start the watching thread."""
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self._turned = time.monotonic()
         self.write(self.state)
-        threading.Thread(target=self._watch, name="loop-watchdog", daemon=True).start()
+        native.threading.Thread(target=self._watch, name="loop-watchdog", daemon=True).start()
 
     def turn(self, state: str) -> None:
         """Note one turn of the loop, and what it can do now."""
@@ -60,15 +63,16 @@ class Heartbeat:
 
     def write(self, state: str) -> None:
         """Write the file now. Not from a signal handler: it may have interrupted this very method."""
-        with self._writing:
-            self.state, self._written = state, time.monotonic()
-            try:
+        self.state, self._written = state, time.monotonic()
+        try:
+            with self._writing:
                 with open(self.path + ".new", "w", encoding="utf-8") as file:
                     file.write(state)
                 os.replace(self.path + ".new", self.path)
-            except OSError as error:
-                # A full disk must not end a worker; the probe will say what the file no longer does.
-                logger.warning("cannot write the heartbeat %s: %s", self.path, error)
+        except OSError as error:
+            # A full disk must not end a worker; the probe will say what the file no longer does. On Windows a
+            # file that a probe reads at this moment cannot be replaced; the next second's can.
+            logger.warning("cannot write the heartbeat %s: %s", self.path, error)
 
     def _watch(self) -> None:
         previous = time.monotonic()
@@ -79,11 +83,16 @@ class Heartbeat:
                 self._turned = now
             previous = now
             if (silent := now - self._turned) > self.limit:
-                logger.critical(
-                    "the main loop has not turned for %.0f s: ending this process so that it is restarted", silent
-                )
-                self.on_hang()
+                # In a thread of its own: it writes to the log and talks to Redis, and what the loop hangs on may
+                # hold it too. The process ends all the same.
+                words = native.threading.Thread(target=self._last_words, args=(silent,), name="on-hang", daemon=True)
+                words.start()
+                words.join(ON_HANG)
                 os._exit(1)
+
+    def _last_words(self, silent: float) -> None:
+        logger.critical("the main loop has not turned for %.0f s: ending this process so that it is restarted", silent)
+        self.on_hang()
 
 
 _installed: list[Heartbeat] = []

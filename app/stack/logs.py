@@ -47,10 +47,11 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
             # gunicorn and Django bring handlers of their own, which would print each line twice.
             **{
                 name: {"handlers": [], "propagate": True, "level": level}
-                for name in ("gunicorn.error", "django", "django.server", "celery")
+                for name in ("gunicorn.error", "django", "celery")
             },
             # django-structlog writes one line a request, with its id.
             "gunicorn.access": {"handlers": [], "propagate": False},
+            "django.server": {"handlers": [], "propagate": False},
             # One line at start, one at the end and one at each retry come from our own task hooks.
             "celery.worker.strategy": {"level": "WARNING"},
             "django_structlog.celery.receivers": {"level": "WARNING"},

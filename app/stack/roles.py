@@ -2,7 +2,7 @@
 
 import sys
 
-from stack.env import BadValue, get, redis_url
+from stack.env import CAN_FORK, BadValue, get, redis_url
 
 ROLES = ("web", "worker", "beat", "flower", "migrate", "wait")
 _PYTHON = sys.executable
@@ -22,6 +22,10 @@ def argv(role, env):
         BadValue: unknown role, or a value in `env` that cannot work.
     """
     level = get("LOG_LEVEL", env)
+    if role == "web" and get("WEB_SERVER", env) == "django":
+        host, port = get("WEB_BIND", env)
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return [_PYTHON, "manage.py", "runserver", "--noreload", place]
     if role == "web":
         return [_PYTHON, "-m", "gunicorn", "config.wsgi:application"]
     if role == "worker":
@@ -30,8 +34,9 @@ def argv(role, env):
         # mingle costs a second at start. Green pools keep gossip: without it they die when Redis restarts.
         pool = get("WORKER_POOL", env)
         talk = ["--without-mingle"] if pool in ("eventlet", "gevent") else ["--without-mingle", "--without-gossip"]
+        module = "stack.green" if pool == "eventlet" else "celery"
         return [
-            *(_PYTHON, "-m", "celery", "-q", "-A", "config", "worker", "-n", f"{get('INSTANCE', env) or role}@%h"),
+            *(_PYTHON, "-m", module, "-q", "-A", "config", "worker", "-n", f"{get('INSTANCE', env) or role}@%h"),
             *("-P", pool, "-Q", ",".join(get("WORKER_QUEUES", env)), "-l", level, *talk),
         ]
     if role == "beat":
@@ -60,7 +65,7 @@ def needs(role):
         "RESULT_EXPIRES",
     ]
     times = ["TASK_TIME_LIMIT", "VISIBILITY_TIMEOUT", "STOP_GRACE"]
-    web = ["API_TOKEN", "WEB_BIND", "WEB_WORKERS", "WEB_THREADS", "QUEUE_LIMIT"]
+    web = ["API_TOKEN", "WEB_SERVER", "WEB_BIND", "WEB_WORKERS", "WEB_THREADS", "QUEUE_LIMIT"]
     worker = ["WORKER_QUEUES", "WORKER_POOL", "WORKER_CONCURRENCY"]
     return common + django + times + {"web": web, "worker": worker}.get(role, [])
 
@@ -99,11 +104,14 @@ def contradictions(env):
         )
     if pool in ("eventlet", "gevent") and find_spec(pool) is None:
         found.append(f"WORKER_POOL={pool} needs a package that is not installed: pip install {pool}, or use threads.")
-    if pool == "prefork" and sys.platform == "win32":
+    if pool == "prefork" and not CAN_FORK:
         found.append(
-            "WORKER_POOL=prefork cannot work on Windows (tasks fail with `not enough values to unpack "
-            "(expected 3, got 0)`). Make it eventlet, threads or solo."
+            "WORKER_POOL=prefork cannot work on Windows: its processes are forked. Celery would start, and every task "
+            "would fail with `ValueError: not enough values to unpack (expected 3, got 0)`. "
+            "Make it eventlet (the default there), threads or solo."
         )
+    if get("WEB_SERVER", env) == "gunicorn" and not CAN_FORK:
+        found.append("WEB_SERVER=gunicorn cannot work on Windows: its processes are forked. Make it django.")
     if colons := [queue for queue in get("WORKER_QUEUES", env) if ":" in queue]:
         found.append(
             f"WORKER_QUEUES names {colons[0]!r}: a queue's name cannot hold a colon, which marks its priority."

@@ -9,7 +9,6 @@ import atexit
 import logging
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +20,7 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu.exceptions import OperationalError
 
 import redis
-from stack import transport, unknown
+from stack import native, transport, unknown
 from stack.apps import verify
 from stack.connections import client, server_problem
 from stack.env import environment, get, heartbeat_path, loop_limit
@@ -42,6 +41,7 @@ class Life(bootsteps.StartStopStep):
         self.worker = worker
         self.channel: Any = None
         self.idle = self.was_idle = self.draining = False
+        self.overdue = 0.0  # when the time of the tasks was up
         self.count = 0  # of the tasks that were ever begun
         self.soft_timeout = get("STOP_GRACE", env) - HAND_BACK
         self.heartbeat = Heartbeat(
@@ -49,6 +49,7 @@ class Life(bootsteps.StartStopStep):
         )
         worker_state.maybe_shutdown = consumer_module.maybe_shutdown = self._watched(worker_state.maybe_shutdown)
         signals.worker_shutting_down.connect(self._stopping, weak=False)
+        native.stop_hooks.append(self._signalled)
         signals.worker_shutdown.connect(lambda **_: self.heartbeat.remove(), weak=False)
 
     def start(self, worker: Any) -> None:
@@ -71,6 +72,12 @@ class Life(bootsteps.StartStopStep):
             self._notice_a_new_channel()
             if not self.heartbeat.is_stopping:
                 self.heartbeat.turn(why_not_ready(self.worker) or "ready")
+            elif self.overdue and native.is_green():
+                if self._may_still_receive():
+                    return None
+                self._put_back(self.channel)
+                hand_back(self.worker)
+                os._exit(0)
             elif worker_state.should_terminate is None:
                 if not (self.idle and self.was_idle):
                     return None
@@ -91,11 +98,26 @@ class Life(bootsteps.StartStopStep):
             return
         if tasks.channel is not self.channel:
             old, self.channel = self.channel, tasks.channel
+            self._wait_shorter(self.worker.consumer.connection)
             self._put_back(old)
             self.draining = False
         if self.heartbeat.is_stopping and not self.draining:
             self.draining = True
             tasks.cancel()
+
+    def _wait_shorter(self, connection: Any) -> None:
+        """Bound what Celery's loop for green pools, and for every pool on Windows, waits for Redis: 2 s.
+
+        Nothing wakes it when a task ends. With all slots taken it would run one task a second in each, and a stop
+        would take two such waits.
+        """
+        drain = connection.drain_events
+
+        def drain_events(timeout: float | None = None, **options: Any) -> Any:
+            soon = self.heartbeat.is_stopping or not self.channel.qos.can_consume()
+            return drain(timeout=min(timeout or 0.02, 0.02) if soon else timeout, **options)
+
+        connection.drain_events = drain_events
 
     def _put_back(self, channel: Any) -> None:
         if channel is None:
@@ -107,12 +129,32 @@ class Life(bootsteps.StartStopStep):
         if self.heartbeat.is_stopping:
             return
         self.heartbeat.stopping()
-        threading.Thread(target=self._bound, name="stop-bound", daemon=True).start()
+        # A native thread: this is a signal handler, and on eventlet it may interrupt the hub, or a hang of it.
+        native.threading.Thread(target=self._bound, name="stop-bound", daemon=True).start()
+
+    def _signalled(self) -> bool:
+        """In a green worker, a signal came; a second one hands back at once, where Celery's cold shutdown waits."""
+        again = self.heartbeat.is_stopping
+        if again and not self.overdue:
+            self.overdue = time.monotonic()
+        self._stopping()
+        return again
+
+    def _may_still_receive(self) -> bool:
+        """Whether Redis may still answer the last BRPOP, 1 s long: what is put back now would be that answer, and
+        would be lost with this process."""
+        return bool(getattr(self.channel, "_in_poll", None)) and time.monotonic() - self.overdue < 3
 
     def _bound(self) -> None:
         self.heartbeat.write("stopping")
-        time.sleep(self.soft_timeout)
-        logger.warning("tasks still run after %s s: handing them back", self.soft_timeout)
+        native.sleep(self.soft_timeout)
+        self.overdue = time.monotonic()
+        if native.is_green():
+            # The locks of green threads are not for this one: the loop hands back itself, unless it hangs.
+            native.sleep(HAND_BACK / 3)
+        bound = native.threading.Timer(HAND_BACK / 2, os._exit, (1,))
+        bound.daemon = True
+        bound.start()
         hand_back(self.worker)
         os._exit(0)
 
