@@ -26,6 +26,7 @@ from stack.apps import verify
 from stack.connections import client, server_problem
 from stack.env import environment, get, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
+from stack.presence import Presence, about
 from stack.transport import put_back, settle
 
 logger = logging.getLogger(__name__)
@@ -47,18 +48,27 @@ class Life(bootsteps.StartStopStep):
         self.heartbeat = Heartbeat(
             heartbeat_path("worker", env), loop_limit("worker", env), lambda: hand_back(self.worker)
         )
+        self.presence = Presence(worker.hostname, lambda: about(self.worker, self.heartbeat.state, env))
         worker_state.maybe_shutdown = consumer_module.maybe_shutdown = self._watched(worker_state.maybe_shutdown)
         signals.worker_shutting_down.connect(self._stopping, weak=False)
-        signals.worker_shutdown.connect(lambda **_: self.heartbeat.remove(), weak=False)
+        signals.worker_shutdown.connect(lambda **_: self._gone(), weak=False)
 
     def start(self, worker: Any) -> None:
         install(self.heartbeat)
+        self.presence.start()
         atexit.register(self._at_exit, os.getpid())
+
+    def _gone(self) -> None:
+        self.heartbeat.remove()
+        self.presence.remove()
 
     def _at_exit(self, pid: int) -> None:
         """However the worker came to its end (a second Ctrl-C, `celery control shutdown`, an error that it could
         not recover from): nothing runs any more, and what it still holds goes back."""
-        if os.getpid() != pid or self.channel is None:
+        if os.getpid() != pid:
+            return
+        self._gone()
+        if self.channel is None:
             return
         give_back({*self.channel.qos.held(), *(request.message.delivery_tag for request in unfinished())})
 
@@ -114,6 +124,7 @@ class Life(bootsteps.StartStopStep):
         time.sleep(self.soft_timeout)
         logger.warning("tasks still run after %s s: handing them back", self.soft_timeout)
         hand_back(self.worker)
+        self.presence.remove()
         os._exit(0)
 
 
