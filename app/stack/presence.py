@@ -1,4 +1,4 @@
-"""A worker notes itself in Redis every few seconds, so that a request need not ask all workers.
+"""A worker notes itself in Redis, every few seconds and at each change, so that a request need not ask all workers.
 
 Asking over Celery's mailboxes (`inspect`) takes a second or more, and a busy solo worker does not answer. A
 note is one key that expires: a worker that is killed is gone LASTS seconds later, one that stops takes its note
@@ -8,6 +8,7 @@ along.
 import json
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from stack.env import get
 from stack.workers import NAMES, key, notes
 
 logger = logging.getLogger(__name__)
-EVERY, LASTS = 3, 15  # seconds; one lost note, or a slow one, must not hide a worker
+LOOK, EVERY, LASTS = 1, 3, 15  # seconds; one lost note, or a slow one, must not hide a worker
 
 
 class Presence:
@@ -37,6 +38,7 @@ class Presence:
         # Not the process's shared client: a pool process is forked while this thread may hold its lock.
         self.redis = new_client(seconds=1)
         self._end, self._noting, self._lost = threading.Event(), threading.Lock(), False
+        self._noted, self._noted_at = "", 0.0
 
     def start(self) -> None:
         """Begin to note."""
@@ -61,7 +63,7 @@ class Presence:
         self._try(self._forget_the_gone)
         while not self._end.is_set():
             self._try(self._note)
-            self._end.wait(EVERY)
+            self._end.wait(LOOK)
 
     def _try(self, step: Callable[[], None]) -> None:
         with self._noting:
@@ -76,12 +78,17 @@ class Presence:
                 self._lost = True
 
     def _note(self) -> None:
+        text = json.dumps({"since": self.since, **self.about()})
+        if text == self._noted and time.monotonic() - self._noted_at < EVERY:
+            return
+        self._noted = ""  # until it is known to be there
         pipe = self.redis.pipeline(transaction=False)
         # A full Redis refuses what follows, but keeps an older note alive.
         pipe.expire(key(self.name), LASTS)
-        pipe.set(key(self.name), json.dumps({"since": self.since, **self.about()}), ex=LASTS)
+        pipe.set(key(self.name), text, ex=LASTS)
         pipe.sadd(NAMES, self.name)
         pipe.execute()
+        self._noted, self._noted_at = text, time.monotonic()
 
     def _forget_the_gone(self) -> None:
         """Containers have a new name each time; what killed ones left behind must not pile up."""

@@ -52,7 +52,7 @@ def test_a_stopped_worker_is_gone_at_once_and_a_started_one_is_there(api: Client
         assert workers(api) == []
         assert default_queue(api)["workers"] == 0
 
-    wait_until(lambda: workers(api), 10)
+    wait_until(lambda: all_idle(api), 10)
     assert workers(api)[0]["since"] > before
     assert default_queue(api)["workers"] == 1
 

@@ -101,7 +101,8 @@ function callOf({ task, args, kwargs }) {
 }
 
 function ruleOf({ every, crontab, schedule, relative }) {
-  if (crontab) return `crontab ${crontab}`;
+  // Broken over two lines its fields would be misread.
+  if (crontab) return `crontab ${crontab.replaceAll(" ", "\u00a0")}`;
   if (every === null) return schedule.replace(/^<|>$/g, "");
   return `every ${spanOf(every)}${relative ? ", at full multiples" : ""}`;
 }

@@ -1,8 +1,11 @@
 import { queues as fetchQueues, workers as fetchWorkers } from "./api.js";
-import { byId, el, setText } from "./dom.js";
+import { announce, byId, el, setText } from "./dom.js";
 import { follow, syncRows } from "./live.js";
 
 const EVERY = 3000;
+const NONE = "No worker runs. What is submitted waits until one does.";
+
+let seen = null;
 
 export function startWorkers() {
   follow("workers", {
@@ -16,7 +19,10 @@ export function startWorkers() {
 function show(workers, { queues, unacknowledged }) {
   byId("workers-section").hidden = false;
   byId("workers-box").hidden = !workers.length;
+  setText(byId("no-workers"), workers.length ? "" : NONE);
   byId("no-workers").hidden = workers.length > 0;
+  if (seen !== null && !seen !== !workers.length) announce(workers.length ? "A worker runs." : NONE);
+  seen = workers.length;
   syncRows(byId("workers").tBodies[0], workers, ({ name }) => name, workerRow);
   syncRows(byId("queues").tBodies[0], queues, ({ name }) => name, queueRow);
   const held = unacknowledged === 1 ? "1 task is" : `${unacknowledged} tasks are`;
