@@ -26,7 +26,7 @@ export function follow(who, { ask, show, every, age }) {
       failures = 0;
       last = new Date();
       up(who);
-      next = Math.max(every, 20 * (performance.now() - begun));
+      next = Math.max(every, Math.min(60000, 20 * (performance.now() - begun)));
       setText(age, `Updated every ${Math.round(next / 1000)} s while this tab is in front.`);
     } catch (error) {
       failures += 1;
