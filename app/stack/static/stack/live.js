@@ -2,14 +2,15 @@ import { setText } from "./dom.js";
 import { down, onBack, up, waitFor } from "./link.js";
 
 // Asks again and again and shows each answer. Nothing is asked while nobody
-// looks, and an answer that took long is asked for less often: at most a
-// twentieth of the time is spent on it. Returns a function that asks now.
+// looks, and what takes long to answer is asked for less often: at most a tenth
+// of the time is spent on it. Returns a function that asks now.
 export function follow(who, { ask, show, every, age }) {
   let timer;
   let open = false;
   let again = false;
   let failures = 0;
   let last = null;
+  let before = 0;
 
   async function look() {
     clearTimeout(timer);
@@ -26,7 +27,10 @@ export function follow(who, { ask, show, every, age }) {
       failures = 0;
       last = new Date();
       up(who);
-      next = Math.max(every, Math.min(60000, 20 * (performance.now() - begun)));
+      // The quicker of two answers counts, or one slow moment would set the pace.
+      const took = performance.now() - begun;
+      next = Math.max(every, Math.min(60000, 10 * took, 10 * before));
+      before = took;
       setText(age, `Updated every ${Math.round(next / 1000)} s while this tab is in front.`);
     } catch (error) {
       failures += 1;

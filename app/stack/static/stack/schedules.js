@@ -52,7 +52,7 @@ function scheduleRow({ name }) {
   const call = el("code", { class: "args" });
   const [rule, next, last] = ["", "schedule-next", "schedule-last"].map((id) => el("td", { "data-testid": id || null }));
   const runs = el("td", { class: "num", "data-testid": "schedule-runs" });
-  const title = el("th", { scope: "row" }, el("span", { class: "name" }, name), call);
+  const title = el("th", { scope: "row" }, el("span", { class: "name" }, ...breakable(name)), call);
   const row = el("tr", { "data-testid": "schedule" }, el("td", {}, box), title, rule, next, last, runs);
   box.addEventListener("change", () => onSwitch(name, box));
   row.update = (entry) => {
@@ -67,6 +67,9 @@ function scheduleRow({ name }) {
   };
   return row;
 }
+
+// A long name breaks between its words.
+const breakable = (name) => name.split(/(?<=[_.-])/).flatMap((part) => [part, el("wbr")]);
 
 async function onSwitch(name, box) {
   const wanted = box.checked;
