@@ -78,6 +78,7 @@ def test_a_canvas_shows_its_progress_and_a_reload_keeps_it(page: Page) -> None:
     bar = job.get_by_test_id("job-progress")
     expect(bar).to_have_attribute("max", "10", timeout=20_000)
     expect(job.get_by_test_id("job-facts")).to_contain_text(re.compile(r"[1-9] of 10 done"), timeout=20_000)
+    expect(bar).to_have_attribute("value", re.compile("^[1-9]$"))
     expect(bar).to_be_visible()
     screenshot(page, "page-canvas")
     page.reload()

@@ -83,8 +83,8 @@ def test_a_queues_length_counts_every_priority(api: Client, stopped: Stopped) ->
     with stopped("worker"):
         before = default_queue(api)["waiting"]
         ids = [api.submit("add", 1, 1, priority=priority) for priority in range(10)]
-        # Beat sends while the worker is away.
-        assert default_queue(api)["waiting"] >= before + 10
+        # Beat may send one or two meanwhile.
+        assert before + 10 <= default_queue(api)["waiting"] <= before + 12
 
     for task_id in ids:
         api.done(task_id, within=30)
