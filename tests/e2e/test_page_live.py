@@ -231,6 +231,16 @@ def test_a_hidden_tab_asks_nothing_and_goes_on_when_it_is_seen(page: Page) -> No
     wait_until(lambda: page.evaluate("!document.hidden") and {urlsplit(url).path for url in asked} >= paths, 5)
 
 
+def test_a_page_of_which_a_part_did_not_arrive_says_so_and_loads_again(page: Page) -> None:
+    # As a proxy answers in the instant in which it finds no web.
+    page.route("**/workers.js", lambda route: route.fulfill(status=503, body="{}"), times=1)
+    page.reload()
+
+    expect(page.get_by_test_id("loading")).to_contain_text("did not arrive")
+    expect(page.get_by_test_id("worker")).to_have_count(1, timeout=20_000)
+    expect(page.get_by_test_id("loading")).to_be_hidden()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (768, "dark"), (1280, "dark")])
 def test_the_live_sections_fit_any_width_in_light_and_dark(
     browser: Browser, stack: Target, width: int, scheme: Any
