@@ -68,3 +68,5 @@ def _celery_gave_up(request: HttpRequest, problem: RuntimeError) -> HttpResponse
 api.add_router("/tasks", "stack.tasks_api.router")
 api.add_router("/schedules", "stack.schedules_api.router")
 api.add_router("/canvas", "stack.canvas_api.router")
+api.add_router("/workers", "stack.workers_api.workers_router")
+api.add_router("/queues", "stack.workers_api.queues_router")

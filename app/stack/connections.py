@@ -33,22 +33,32 @@ def client(patient: bool = False) -> Any:
     """
     with _lock:
         if patient not in _clients:
-            conf = current_app.conf
-            if patient:
-                retry = Retry(Patience(cap=2, base=0.1), 1000, (redis.ConnectionError, redis.TimeoutError))
-            else:
-                # A connection that Redis closed is worth a second try at once; one that hangs has had its time.
-                retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
-            _clients[patient] = redis.Redis.from_url(
-                conf.broker_url,
-                decode_responses=True,
-                socket_timeout=conf.redis_socket_timeout,
-                socket_connect_timeout=conf.redis_socket_connect_timeout,
-                socket_keepalive=True,
-                health_check_interval=10,
-                retry=retry,
-            )
+            _clients[patient] = new_client(patient)
         return _clients[patient]
+
+
+def new_client(patient: bool = False, seconds: float | None = None) -> Any:
+    """A client as `client` gives, of the caller's own.
+
+    Args:
+        patient: as above.
+        seconds: limit of each connect and of each answer, in place of the role's.
+    """
+    conf = current_app.conf
+    if patient:
+        retry = Retry(Patience(cap=2, base=0.1), 1000, (redis.ConnectionError, redis.TimeoutError))
+    else:
+        # A connection that Redis closed is worth a second try at once; one that hangs has had its time.
+        retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
+    return redis.Redis.from_url(
+        conf.broker_url,
+        decode_responses=True,
+        socket_timeout=seconds or conf.redis_socket_timeout,
+        socket_connect_timeout=seconds or conf.redis_socket_connect_timeout,
+        socket_keepalive=True,
+        health_check_interval=10,
+        retry=retry,
+    )
 
 
 def server_problem(version: str) -> str | None:

@@ -14,7 +14,7 @@ from ninja import Field, Header, Path, Query, Router, Schema
 from ninja.errors import HttpError
 
 import redis
-from stack import counters, records
+from stack import counters, queues, records
 from stack.api import Problem
 from stack.connections import client
 from stack.env import get
@@ -177,10 +177,7 @@ def _let_go(task_id: str) -> None:
 def refuse_when_full(job: Any) -> None:
     """Raise a 429 while QUEUE_LIMIT tasks or more wait in the queue of `job`."""
     queue = getattr(job, "queue", None) or current_app.conf.task_default_queue
-    pipe = client().pipeline(transaction=False)
-    for step in (0, 3, 6, 9):
-        pipe.llen(f"{queue}:{step}" if step else queue)
-    if (waiting := sum(pipe.execute())) >= QUEUE_LIMIT:
+    if (waiting := queues.waiting([queue])[queue]) >= QUEUE_LIMIT:
         raise HttpError(
             429, f"{waiting} tasks wait in queue {queue!r} (QUEUE_LIMIT is {QUEUE_LIMIT}). Try again in 5 s."
         )

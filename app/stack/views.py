@@ -3,6 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from celery import current_app
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -56,6 +57,7 @@ def page(request: HttpRequest) -> HttpResponse:
     """Submit jobs and watch them."""
     host, port = get("FLOWER_BIND", settings.ENV)
     local = request.get_host().rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
-    response = render(request, "stack/index.html", {"flower_url": f"http://{host}:{port}/" if local else ""})
+    shown = {"flower_url": f"http://{host}:{port}/" if local else "", "time_zone": current_app.timezone}
+    response = render(request, "stack/index.html", shown)
     response["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'"
     return response

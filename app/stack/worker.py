@@ -25,6 +25,7 @@ from stack.apps import verify
 from stack.connections import client, server_problem
 from stack.env import environment, get, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
+from stack.presence import Presence, about
 from stack.transport import put_back, settle
 
 logger = logging.getLogger(__name__)
@@ -47,19 +48,28 @@ class Life(bootsteps.StartStopStep):
         self.heartbeat = Heartbeat(
             heartbeat_path("worker", env), loop_limit("worker", env), lambda: hand_back(self.worker)
         )
+        self.presence = Presence(worker.hostname, lambda: about(self.worker, self.heartbeat.state, env))
         worker_state.maybe_shutdown = consumer_module.maybe_shutdown = self._watched(worker_state.maybe_shutdown)
         signals.worker_shutting_down.connect(self._stopping, weak=False)
         native.stop_hooks.append(self._signalled)
-        signals.worker_shutdown.connect(lambda **_: self.heartbeat.remove(), weak=False)
+        signals.worker_shutdown.connect(lambda **_: self._gone(), weak=False)
 
     def start(self, worker: Any) -> None:
         install(self.heartbeat)
+        self.presence.start()
         atexit.register(self._at_exit, os.getpid())
+
+    def _gone(self) -> None:
+        self.heartbeat.remove()
+        self.presence.remove()
 
     def _at_exit(self, pid: int) -> None:
         """However the worker came to its end (a second Ctrl-C, `celery control shutdown`, an error that it could
         not recover from): nothing runs any more, and what it still holds goes back."""
-        if os.getpid() != pid or self.channel is None:
+        if os.getpid() != pid:
+            return
+        self._gone()
+        if self.channel is None:
             return
         give_back({*self.channel.qos.held(), *(request.message.delivery_tag for request in unfinished())})
 
@@ -77,6 +87,7 @@ class Life(bootsteps.StartStopStep):
                     return None
                 self._put_back(self.channel)
                 hand_back(self.worker)
+                self._gone()
                 os._exit(0)
             elif worker_state.should_terminate is None:
                 if not (self.idle and self.was_idle):
@@ -156,6 +167,8 @@ class Life(bootsteps.StartStopStep):
         bound.daemon = True
         bound.start()
         hand_back(self.worker)
+        if not native.is_green():
+            self.presence.remove()
         os._exit(0)
 
 

@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pytest
+from playwright.sync_api import Browser, Page
 
+from tests.e2e.browser import chromium, opened
 from tests.e2e.client import Client
 from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Target, ends_of_logs
@@ -39,7 +41,7 @@ class Elsewhere:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Beat's tests read some minutes of its log: they come when others have passed the time, and before beat is stopped.
-    late = ["test_beat", "test_outage", "test_page", "test_roles"]
+    late = ["test_beat", "test_outage", "test_page", "test_page_live", "test_roles"]
     items.sort(key=lambda item: late.index(item.path.stem) if item.path.stem in late else -1)
 
 
@@ -106,6 +108,19 @@ def stopped(stack: Target) -> Stopped:
             stack.start(role)
 
     return without
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, stack: Target) -> Iterator[Page]:
+    """The page, opened; an error in its script fails the test."""
+    with opened(browser, f"{stack.base_url}/", stack.api_token) as page:
+        yield page
 
 
 @pytest.hookimpl(wrapper=True)

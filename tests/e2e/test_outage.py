@@ -99,6 +99,8 @@ def test_while_redis_is_away_every_call_is_answered_within_two_seconds(
         ("GET", f"/api/tasks/{known}?wait=20", {}),
         ("DELETE", f"/api/tasks/{known}", {}),
         ("GET", "/api/tasks", {}),
+        ("GET", "/api/workers", {}),
+        ("GET", "/api/queues", {}),
     ]
     with outage(vm):
         for call in calls:

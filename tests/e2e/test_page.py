@@ -1,53 +1,17 @@
 """The page in a real Chromium. Screenshots of each state go to report/, for people to look at."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.e2e.supervisor import CHECKOUT, Supervisor
+from tests.e2e.browser import needs_chromium, screenshot
+from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Target
 from tests.e2e.test_datasets import WEATHER
 
-CHROMIUM = Path("/usr/bin/chromium")
-QUIET = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-REPORT = CHECKOUT / "report"
-
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}: sudo apt install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser, stack: Target) -> Iterator[Page]:
-    """The page, opened; an error in its script fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(10_000)
-    page, errors = context.new_page(), []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto(f"{stack.base_url}/")
-    if stack.api_token:
-        page.get_by_test_id("token").fill(stack.api_token)
-        page.get_by_test_id("token-submit").click()
-    yield page
-    context.close()
-    assert errors == []
-
-
-def screenshot(page: Page, name: str) -> None:
-    REPORT.mkdir(exist_ok=True)
-    page.screenshot(path=REPORT / f"{name}.png", full_page=True)
+pytestmark = needs_chromium
 
 
 def first_job(page: Page) -> Locator:

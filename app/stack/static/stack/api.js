@@ -23,10 +23,29 @@ export const tasks = () => call("GET", "/api/tasks");
 export const task = (id) => call("GET", `/api/tasks/${encodeURIComponent(id)}`);
 export const cancel = (id) => call("DELETE", `/api/tasks/${encodeURIComponent(id)}`, { anyBody: true });
 
+export const schedules = () => call("GET", "/api/schedules", { timeout: 30000 });
+export const workers = () => call("GET", "/api/workers");
+export const queues = () => call("GET", "/api/queues");
+
+// A canvas as jobs are shown: its progress is named as a task's.
+export async function canvas(id) {
+  const data = await call("GET", `/api/canvas/${encodeURIComponent(id)}`);
+  return { ...data, progress: { current: data.completed, total: data.total } };
+}
+export const cancelCanvas = (id) => call("DELETE", `/api/canvas/${encodeURIComponent(id)}`, { anyBody: true });
+
+const JSON_BODY = { "Content-Type": "application/json" };
+
+export const submitCanvas = (kind, body) =>
+  call("POST", `/api/canvas/${kind}`, { body: JSON.stringify(body), headers: JSON_BODY, timeout: 30000 });
+
+export const switchSchedule = (name, enabled) =>
+  call("PUT", `/api/schedules/${encodeURIComponent(name)}`, { body: JSON.stringify({ enabled }), headers: JSON_BODY });
+
 export function submit(name, body, key) {
   return call("POST", `/api/tasks/${encodeURIComponent(name)}`, {
     body: JSON.stringify(body),
-    headers: { "Content-Type": "application/json", "Idempotency-Key": key },
+    headers: { ...JSON_BODY, "Idempotency-Key": key },
   });
 }
 

@@ -1,16 +1,21 @@
 import { tasks as fetchTasks, version as fetchVersion } from "./api.js";
+import { startCanvases } from "./canvases.js";
 import { refreshCounters, showCounters } from "./counters.js";
 import { byId } from "./dom.js";
 import { startForm } from "./form.js";
 import { startJobs } from "./jobs.js";
 import { persist } from "./link.js";
+import { startSchedules } from "./schedules.js";
 import { startUpload } from "./upload.js";
+import { startWorkers } from "./workers.js";
 
 showFlower();
 byId("origin").textContent = location.origin;
 startJobs(refreshCounters);
 showVersion();
 start();
+startWorkers();
+startSchedules();
 
 async function start() {
   const loading = byId("loading");
@@ -18,6 +23,7 @@ async function start() {
     const tasks = await persist("tasks", fetchTasks);
     loading.hidden = true;
     startForm(tasks);
+    startCanvases(tasks);
     startUpload(tasks);
     showCounters(tasks);
   } catch (error) {

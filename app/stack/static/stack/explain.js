@@ -1,8 +1,10 @@
 import { announce, showProblem } from "./dom.js";
 import { reportFailedAction } from "./link.js";
 
+const SAFE = "If the first try did arrive, you get the job it made and not a second one.";
+
 // Says at the form what went wrong and what to do; the entries stay.
-export function explain(node, error, verb) {
+export function explain(node, error, verb, safe = SAFE) {
   if (error.away) reportFailedAction(error);
   if (!error.temporary) {
     showProblem(node, error.message);
@@ -10,7 +12,6 @@ export function explain(node, error, verb) {
   }
   const again = `Your entries are kept: ${verb} again`;
   const when = error.retryAfter ? `in ${error.retryAfter} s` : "in a moment";
-  const safe = "If the first try did arrive, you get the job it made and not a second one.";
   if (error.status === 0) showProblem(node, `The server did not answer. ${again} when it is back. ${safe}`);
   else showProblem(node, `${sentence(error.message)} ${again} ${when}. ${error.away ? safe : ""}`.trim());
   if (!error.retryAfter) return;

@@ -1,4 +1,4 @@
-import { task as fetchTask, cancel } from "./api.js";
+import { cancel, cancelCanvas, canvas as fetchCanvas, task as fetchTask } from "./api.js";
 import { announce, byId } from "./dom.js";
 import { FINAL, createJobView } from "./jobview.js";
 import { backoff, down, onBack, up, waitFor } from "./link.js";
@@ -28,9 +28,17 @@ export function startJobs(onChange) {
 }
 
 export function addJob({ id, name, state }, kwargs, label = null) {
+  add({ id, name, kwargs: label ?? shortened(kwargs), data: { state } });
+}
+
+export function addCanvas({ id, kind }, label) {
+  add({ id, name: kind, kwargs: label, canvas: true, data: { state: "PENDING" } });
+}
+
+function add(fields) {
   // An idempotent repeat answers with a job that may be here already.
-  if (jobs.some((job) => job.id === id)) return;
-  const job = insert({ id, name, kwargs: label ?? shortened(kwargs), at: Date.now(), data: { state } });
+  if (jobs.some((job) => job.id === fields.id)) return;
+  const job = insert({ ...fields, at: Date.now() });
   while (jobs.length > MOST_JOBS) remove(jobs.findLast(isFinal) ?? jobs.at(-1));
   refreshList();
   schedule(job, 250);
@@ -55,7 +63,7 @@ function remove(job) {
 function refreshList() {
   byId("no-jobs").hidden = jobs.length > 0;
   byId("clear-finished").hidden = !jobs.some(isFinal);
-  save("jobs", jobs.map(({ id, name, kwargs, at, data }) => ({ id, name, kwargs, at, state: data.state })));
+  save("jobs", jobs.map(({ id, name, kwargs, canvas, at, data }) => ({ id, name, kwargs, canvas, at, state: data.state })));
 }
 
 // Twenty looks a second for one tab are enough, however many jobs it has.
@@ -70,15 +78,17 @@ function schedule(job, ms) {
 }
 
 function pollNow(which) {
-  jobs.filter((job) => !isFinal(job) && which(job)).forEach((job, index) => schedule(job, index * 50));
+  jobs.filter((job) => (job.due || !isFinal(job)) && which(job)).forEach((job, index) => schedule(job, index * 50));
 }
 
 async function poll(job) {
-  if (job.open) return;
+  // In a tab that nobody sees it waits for `visibilitychange`.
+  job.due = document.hidden;
+  if (job.open || job.due) return;
   job.open = true;
   let next = null;
   try {
-    apply(job, await fetchTask(job.id));
+    apply(job, await (job.canvas ? fetchCanvas : fetchTask)(job.id));
     job.failures = 0;
     up("jobs");
     if (!isFinal(job)) next = rhythm(job);
@@ -122,8 +132,8 @@ function apply(job, data) {
 
 async function onCancel(job) {
   try {
-    await cancel(job.id);
-    job.note = "Cancelled. Waiting for the record to say so.";
+    await (job.canvas ? cancelCanvas : cancel)(job.id);
+    job.note = job.canvas ? "Cancelled. What has started runs to its end." : "Cancelled. Waiting for the record to say so.";
     schedule(job, 0);
   } catch (error) {
     if (error.status === 409) job.note = "Not cancelled: it already runs or is done.";

@@ -2,6 +2,7 @@ import { el, setBusy, setText } from "./dom.js";
 import { showResult } from "./result.js";
 
 const WAITING = new Set(["PENDING", "RETRY"]);
+const isWaiting = ({ canvas, data }) => (canvas ? !data.ready && !FINAL.has(data.state) : WAITING.has(data.state));
 export const FINAL = new Set(["SUCCESS", "FAILURE", "REVOKED", "EXPIRED"]);
 const WORKING = new Set(["STARTED", "PROGRESS"]);
 
@@ -52,8 +53,9 @@ export function createJobView(job, onCancel) {
     setText(error, errorText(data.error));
     setText(note, job.note ?? "");
     setText(facts, factsOf(job));
-    if (!WAITING.has(data.state) && cancel.contains(document.activeElement)) root.focus();
-    cancel.hidden = !WAITING.has(data.state);
+    const waiting = isWaiting(job);
+    if (!waiting && cancel.contains(document.activeElement)) root.focus();
+    cancel.hidden = !waiting;
     const text = data.state === "SUCCESS" ? JSON.stringify(data.result ?? null) : undefined;
     if (text !== shown) result.replaceChildren(...(text === undefined ? [] : [showResult(data.result ?? null)]));
     shown = text;
@@ -90,6 +92,7 @@ function factsOf(job) {
   const ended = data.done_at ? between(data.started_at ?? data.queued_at, data.done_at) : null;
   if (ended !== null) words.push(`${data.started_at ? "took" : "ended after"} ${span(ended)}`);
   else if (!data.ready && !FINAL.has(data.state)) words.push(`for ${span(Date.now() - job.at)}`);
+  if (job.canvas && data.total) words.push(`${data.completed} of ${data.total} done`);
   if (data.retries) words.push(data.retries === 1 ? "1 retry" : `${data.retries} retries`);
   words.push(`id ${job.id.slice(0, 8)}`);
   return words.join(" · ");

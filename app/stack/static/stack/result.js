@@ -56,7 +56,9 @@ function scrollable(table, label, large) {
 const reachable = (large, label) => (large ? { tabindex: "0", role: "group", "aria-label": label } : {});
 
 function asJson(value) {
-  const text = JSON.stringify(value, null, 2);
+  // A list of plain values in one line, as one reads it.
+  const plain = Array.isArray(value) && value.every((item) => item === null || typeof item !== "object");
+  const text = plain ? `[${value.map((item) => JSON.stringify(item)).join(", ")}]` : JSON.stringify(value, null, 2);
   const cut = text.length > LONGEST ? `${text.slice(0, LONGEST)}\n… ${text.length - LONGEST} characters more; the API has all.` : text;
   return el("pre", reachable(text.length > 600 || text.split("\n").length > 10, "Result"), cut);
 }

@@ -1,0 +1,63 @@
+"""The calls of /api/workers and /api/queues: who works, and what waits."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Router, Schema
+
+from stack import queues, workers
+from stack.api import Problem
+from stack.schemas import api_tasks
+
+workers_router, queues_router = Router(tags=["workers"]), Router(tags=["workers"])
+
+
+class WorkerOut(Schema):
+    """`active` tasks run, `reserved` ones are taken and not begun, `delayed` ones wait for their time."""
+
+    name: str
+    ready: bool
+    state: str
+    pool: str
+    concurrency: int
+    queues: list[str]
+    active: int
+    reserved: int
+    delayed: int
+    since: str
+
+
+class QueueOut(Schema):
+    """`waiting` counts the tasks of every priority; `workers` those that are ready and take from this queue."""
+
+    name: str
+    waiting: int
+    workers: int
+
+
+class QueuesOut(Schema):
+    """`unacknowledged` counts the tasks of all queues that workers have taken and not finished."""
+
+    queues: list[QueueOut]
+    unacknowledged: int
+
+
+@workers_router.get("", response={200: list[WorkerOut], 503: Problem})
+def list_workers(request: HttpRequest) -> list[dict[str, Any]]:
+    """Every worker, as it noted itself in the last seconds; a killed one is gone after 15 s."""
+    return workers.read()
+
+
+@queues_router.get("", response={200: QueuesOut, 503: Problem})
+def list_queues(request: HttpRequest) -> dict[str, Any]:
+    """The length of each queue that a worker takes from, or that the settings or a task name."""
+    api_tasks()  # so that every task is known, with the queue it names
+    ready = [worker for worker in workers.read() if worker["ready"]]
+    names = queues.configured().union(*(worker["queues"] for worker in ready))
+    return {
+        "queues": [
+            {"name": name, "waiting": waiting, "workers": sum(name in worker["queues"] for worker in ready)}
+            for name, waiting in queues.waiting(sorted(names)).items()
+        ],
+        "unacknowledged": queues.unacknowledged(),
+    }
