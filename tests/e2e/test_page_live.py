@@ -246,7 +246,7 @@ def test_the_live_sections_fit_any_width_in_light_and_dark(
     browser: Browser, stack: Target, width: int, scheme: Any
 ) -> None:
     size = {"width": width, "height": 800}
-    with opened(browser, f"{stack.base_url}/", viewport=size, color_scheme=scheme) as page:
+    with opened(browser, f"{stack.base_url}/", stack.api_token, viewport=size, color_scheme=scheme) as page:
         expect(page.get_by_test_id("worker")).to_have_count(1, timeout=20_000)
         expect(row(page, "add_every_30_seconds")).to_be_visible(timeout=20_000)
         job = submit(page, "chunks: add(i, i) for i = 0 to 999, by 100")
