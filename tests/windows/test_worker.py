@@ -1,4 +1,4 @@
-"""The worker as it runs on Windows: no fork, Celery's other loop, Ctrl+Break for a stop."""
+"""The worker as it runs on Windows (scope row 7): no fork, Celery's other loop, Ctrl+Break for a stop."""
 
 import json
 import os
