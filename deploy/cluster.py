@@ -97,7 +97,7 @@ def rotate(key: str) -> None:
         Stop: there is no such key, or a step failed; the text says which.
     """
     space = ("--namespace", namespace())
-    data = json.loads(kubectl(*space, "get", "secret", "app-secrets", "-o", "json"))["data"]
+    data = values(space)
     if key not in data:
         raise Stop(f"there is no key {key!r}; there are: {', '.join(sorted(data))}")
     old, new = base64.b64decode(data[key]).decode().strip(), secrets.token_urlsafe(50)
@@ -117,6 +117,12 @@ def rotate(key: str) -> None:
     if user != key:
         in_redis(space, f"ACL SETUSER {user} !{digest(old)}")
     print(f"{key} is new, and the old one is worth nothing")
+
+
+def values(space: tuple[str, ...]) -> dict[str, str]:
+    """The keys of the Secret that hold a secret, and their values as Kubernetes gives them."""
+    data = json.loads(kubectl(*space, "get", "secret", "app-secrets", "-o", "json"))["data"]
+    return {key: value for key, value in data.items() if not key.endswith("_address")}
 
 
 def restart(space: tuple[str, ...], roles: tuple[str, ...]) -> None:
@@ -164,8 +170,7 @@ def main() -> None:
             case ["rotate", key] if not key.startswith("-"):
                 rotate(key)
             case ["rotate"]:
-                data = json.loads(kubectl("--namespace", namespace(), "get", "secret", "app-secrets", "-o", "json"))
-                print("\n".join(sorted(data["data"])))
+                print("\n".join(sorted(values(("--namespace", namespace())))))
             case _:
                 sys.exit(__doc__)
     except Stop as reason:

@@ -1,6 +1,5 @@
 """Make the Secret app-secrets with random values, unless there is one. Runs once, as a Job; see secrets.yaml."""
 
-import base64
 import json
 import secrets
 import ssl
@@ -50,12 +49,16 @@ def main() -> str | None:
 
 def make() -> str | None:
     """Make the Secret if it is not there; what is wrong, or None."""
-    path = f"/api/v1/namespaces/{(TOKEN / 'namespace').read_text()}/secrets"
+    namespace = (TOKEN / "namespace").read_text()
+    path = f"/api/v1/namespaces/{namespace}/secrets"
     name = "app-secrets"
     status, found = ask(f"{path}/{name}")
     if status == 404:
-        data = {key: base64.b64encode(secrets.token_urlsafe(50).encode()).decode() for key in KEYS}
-        status, found = ask(path, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data})
+        values = {key: secrets.token_urlsafe(50) for key in KEYS}
+        # No secret, but KEDA reads it beside its password: it is in another namespace and needs to know ours.
+        values["keda_redis_address"] = f"redis.{namespace}.svc:6379"
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values}
+        status, found = ask(path, body)
         if status == 201:
             print(f"made the Secret app-secrets with {len(KEYS)} random values")
             return None

@@ -75,7 +75,8 @@ def test_the_hpa_brings_workers_with_cpu(scaled: Kubernetes) -> None:
     begun = time.monotonic()
     while workers(scaled) < 3:
         assert time.monotonic() - begun < 300, scaled.run("describe", "hpa", "worker").stdout
-        body = {"name": "add", "range": [0, 20000], "size": 1000}
-        assert api.call("POST", "/api/canvas/chunks", json=body).status_code == 202
-        time.sleep(2)
+        body = {"name": "add", "range": [0, 200_000], "size": 1000}
+        answer = api.call("POST", "/api/canvas/chunks", json=body)
+        assert answer.status_code == 202, answer.text
+        api.get(answer.json()["url"], params={"wait": 30})
     print(f"2 to 3 workers after {time.monotonic() - begun:.0f} s")
