@@ -47,10 +47,9 @@ schedules-reset: .venv/.installed ## undo run-time changes to the schedules of t
 	@touch $@
 
 test: .venv/.dev .venv-fuzz/.installed ## run every test that needs no engine and no cluster
-	@$(VENV)/python -m pytest
-
-test-windows: .venv/.dev ## every pool of the Windows profile: stops, outages, a hang (3 minutes)
-	@$(VENV)/python -m pytest tests/windows
+	@# Each of the first has a Redis of its own and mostly waits, so three run at a time.
+	@$(VENV)/python -m pytest -n 3 tests/unit tests/bundle tests/roles tests/windows
+	@$(VENV)/python -m pytest tests/e2e
 
 test-compose: .venv/.dev ## what only an engine can show, and the end-to-end tests on compose
 	@$(VENV)/python -m pytest tests/compose
@@ -87,4 +86,4 @@ redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/secretf
 
 include docker/compose.mk k8s/cluster.mk
 
-.PHONY: help up down scale schedules-reset test test-windows test-compose smoke check bench lock env-example redis-users
+.PHONY: help up down scale schedules-reset test test-compose smoke check bench lock env-example redis-users
