@@ -6,14 +6,13 @@ and brought back by the commands in NODE_STOP and NODE_START, which get its name
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.e2e.client import Client
 from tests.e2e.k8s import Kubernetes, cluster
+from tests.k8s.conftest import STACK, api, pytest_runtest_makereport
 
-STACK = pytest.StashKey[Kubernetes]()
+__all__ = ("api", "pytest_runtest_makereport")
 
 
 def pinned() -> tuple[str, ...]:
@@ -38,18 +37,3 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Kubernetes]:
         yield target
     finally:
         target.remove()
-
-
-@pytest.fixture
-def api(stack: Kubernetes) -> Client:
-    return Client(stack.base_url, stack.api_token)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
-    """Put the pods, the events and the end of each log under a failed test."""
-    report = yield
-    target = item.config.stash.get(STACK, None)
-    if report.failed and target:
-        report.sections.append(("the cluster", target.story()))
-    return report

@@ -55,6 +55,10 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Target]:
             from tests.e2e.compose import Compose as Running
 
             own = Running.running(base_url)
+        if runtime == "k8s":
+            from tests.e2e.k8s import Kubernetes as InCluster
+
+            own = InCluster.running(base_url)
         yield own or Elsewhere(base_url)
         return
     if runtime == "k8s":

@@ -45,7 +45,17 @@ class Kubernetes:
         self.components = ("postgres", "network-policies", *components)
         self.patches = list(patches)
         self.variables = variables
+        self.forwarded = ""
         self.write()
+
+    @classmethod
+    def running(cls, base_url: str) -> "Kubernetes | None":
+        """The quickstart's stack on the cluster of KUBECONFIG, its web role forwarded to `base_url`; else None."""
+        target = cls.__new__(cls)
+        target.env = {name: os.environ[name] for name in (*SHELL, "KUBECONFIG") if name in os.environ}
+        base = yaml.safe_load((CHECKOUT / "k8s" / "base" / "kustomization.yaml").read_text())
+        target.namespace, target.counts, target.forwarded = base["namespace"], {}, base_url.rstrip("/")
+        return target if not cluster() and target.run("get", "deployment", "web").returncode == 0 else None
 
     def write(self, images: str = "") -> None:
         """The overlay, as a user would write it; `images` is a tag in place of the base's."""
@@ -65,7 +75,7 @@ class Kubernetes:
 
     @property
     def base_url(self) -> str:
-        return self.address("web")
+        return self.forwarded or self.address("web")
 
     @property
     def flower_url(self) -> str:

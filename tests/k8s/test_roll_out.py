@@ -12,6 +12,9 @@ def test_a_roll_out_of_everything_fails_no_request_and_loses_and_repeats_no_task
 ) -> None:
     before, runs = {role: stack.names(role) for role in ROLES}, Runs(api, "sleep")
 
+    # One in each slot of the old workers: they still run when their worker is told to stop.
+    long = [api.submit("sleep", 25) for _ in range(8)]
+
     with Ticks(api) as ticks:
         with load(api) as seen:
             for role in ROLES:
@@ -25,7 +28,8 @@ def test_a_roll_out_of_everything_fails_no_request_and_loses_and_repeats_no_task
     assert seen["calls"] > 100
     assert outcome(api, seen) == {"SUCCESS": len(seen["tasks"])}
     slept = [task_id for task_id in seen["tasks"] if api.state(task_id)["name"] == "sleep"]
-    assert runs.since() == len(slept)
+    assert {api.done(task_id, within=60)["state"] for task_id in long} == {"SUCCESS"}
+    assert runs.since() == len(slept) + len(long)
     assert not any(set(before[role]) & set(stack.names(role)) for role in ROLES)
 
 
