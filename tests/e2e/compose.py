@@ -28,6 +28,7 @@ class Compose:
     """A project of its own: its name, its ports, its volumes, its images; `remove` takes all of it away."""
 
     api_token = ""
+    keeps = True
 
     def __init__(self, **variables: str):
         self.root = copy_checkout()

@@ -31,6 +31,7 @@ class Elsewhere:
     """A stack that runs already and of which only the address is known."""
 
     flower_url = flower_password = api_token = ""
+    keeps = True
 
     def __init__(self, base_url: str):
         self.base_url = base_url.rstrip("/")

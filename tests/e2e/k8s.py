@@ -34,6 +34,8 @@ def cluster() -> str:
 class Kubernetes:
     """An overlay of our own over a copy of k8s/, in a namespace of its own; `remove` takes all of it away."""
 
+    keeps = False
+
     def __init__(self, components: tuple[str, ...] = (), patches: tuple[str, ...] = (), **variables: str):
         self.root = Path(tempfile.mkdtemp(prefix="e2e-", dir="/tmp"))
         self.namespace = f"e2e-{uuid.uuid4().hex[:8]}"

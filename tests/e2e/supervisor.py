@@ -55,6 +55,7 @@ class Supervisor:
     """A folder with the product in it, and the environment that its operator gives to `make`."""
 
     api_token = ""
+    keeps = True
 
     def __init__(self, root: Path, env: dict[str, str]):
         self.root = root

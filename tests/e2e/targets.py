@@ -10,6 +10,7 @@ class Target(Protocol):
     flower_url: str
     flower_password: str
     api_token: str  # empty where the API is open
+    keeps: bool  # whether a role's files and log outlive its stop; a pod takes them along
 
     def up(self) -> None:
         """Start every role and return when each is ready."""

@@ -106,6 +106,8 @@ def test_flower_sees_a_new_task_ten_seconds_after_redis_is_back(stack: Target, a
 
 
 def test_what_flower_has_seen_outlives_its_restart(stack: Target, api: Client) -> None:
+    if not stack.keeps:
+        pytest.skip("a pod takes what it saw along: a volume would tie Flower to one node")
     before = wait_until(lambda: sees_a_new_task(stack, api), 15)
 
     stack.restart("flower")
