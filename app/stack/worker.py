@@ -20,7 +20,7 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu.exceptions import OperationalError
 
 import redis
-from stack import native, transport, unknown
+from stack import native, transport
 from stack.apps import verify
 from stack.connections import client, server_problem
 from stack.env import environment, get, heartbeat_path, loop_limit
@@ -242,5 +242,4 @@ def install_steps(app: Celery) -> None:
     app.steps["worker"].add(Life)
     app.steps["worker"].add(DjangoStructLogInitStep)
     transport.install()
-    unknown.install()
     signals.worker_ready.connect(warn_of_an_old_redis, weak=False)
