@@ -79,7 +79,8 @@ class Client:
 
 
 def lines_of(log: str, text: str, **fields: Any) -> list[dict[str, Any]]:
-    """The JSON lines of a log whose event matches `text` and which have these fields."""
+    """The JSON lines of a log whose event matches `text` and which have these fields, by their time: the log of a
+    role that runs several times is one process's after the other's."""
     found = []
     for line in log.splitlines():
         if not line.startswith("{"):
@@ -87,4 +88,4 @@ def lines_of(log: str, text: str, **fields: Any) -> list[dict[str, Any]]:
         entry = json.loads(line)
         if re.search(text, str(entry.get("event"))) and all(entry.get(name) == value for name, value in fields.items()):
             found.append(entry)
-    return found
+    return sorted(found, key=lambda entry: str(entry["timestamp"]))
