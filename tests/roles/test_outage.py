@@ -29,7 +29,8 @@ def test_what_runs_through_an_outage_runs_once_and_what_waits_still_runs(
     redis_server: Redis,
 ) -> None:
     worker = run_role("worker", WORKER_POOL=pool).wait_ready()
-    running, delayed = send("sleep", 5), send("add", 1, 2, countdown=12)
+    # The one that runs comes last: to send one takes seconds where the machine is busy.
+    delayed, running = send("add", 1, 2, countdown=14), send("sleep", 6)
     wait_until(lambda: redis_server.client.hlen("unacked") == 2, 10)
 
     outage(redis_server)
