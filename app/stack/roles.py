@@ -72,7 +72,8 @@ def needs(role):
 
 def problems(role, env):
     """Every reason why `role` cannot start with `env`, one sentence each, naming the variable and the fix."""
-    found = []
+    # Of packages, not of variables; but one that does not fit ends in a traceback that names neither.
+    found = versions()
     for name in needs(role):
         try:
             get(name, env)
@@ -136,14 +137,17 @@ def versions():
 
     A client that does not fit fails later and obscurely ('str' object has no attribute 'items').
     """
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
     found = []
     for package, least, below in (("redis", (6, 4), (9,)), ("celery", (5, 7), (5, 8)), ("kombu", (5, 7), (5, 8))):
-        installed = tuple(int(part) for part in version(package).split(".")[:2])
-        if not least <= installed < below:
+        try:
+            installed = version(package)
+        except PackageNotFoundError:
+            installed = "0.0 (not installed)"
+        if not least <= tuple(int(part) for part in installed.split(" ")[0].split(".")[:2]) < below:
             found.append(
-                f"{package} {version(package)} does not fit: it must be at least {'.'.join(map(str, least))} and "
+                f"{package} {installed} does not fit: it must be at least {'.'.join(map(str, least))} and "
                 f"below {'.'.join(map(str, below))}. Install the locked versions: pip install --require-hashes "
                 "-r requirements/base.txt"
             )
