@@ -31,16 +31,19 @@ def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """Every contradiction between variables and CELERY_ settings, each with its fix."""
     from celery import current_app
     from django.conf import settings
+    from django.utils.module_loading import autodiscover_modules
 
-    from stack.celeryconf import check_configuration
     from stack.env import get
     from stack.roles import contradictions, versions
+    from stack.safety import check_configuration
 
     env, role = settings.ENV, settings.ROLE
-    found: list[CheckMessage] = [
-        Error(text, id="stack.E001")
-        for text in contradictions(env) + check_configuration(current_app.conf, role, env) + versions()
-    ]
+    # As Celery would, which runs these very checks before it imports them.
+    autodiscover_modules("tasks")
+    for module in current_app.loader.default_modules:
+        current_app.loader.import_task_module(module)
+    unsafe = check_configuration(current_app.conf, role, env, current_app.tasks.values())
+    found: list[CheckMessage] = [Error(text, id="stack.E001") for text in contradictions(env) + unsafe + versions()]
     host = get("WEB_ADDRESS", env).rpartition(":")[0].strip("[]") or get("WEB_BIND", env)[0]
     if role == "web" and host not in ("127.0.0.1", "::1", "localhost") and not get("API_TOKEN", env):
         found.append(
