@@ -31,9 +31,9 @@ def argv(role, env):
     if role == "worker":
         # The pool is an argument because Celery patches for green pools by looking at its command line.
         # Without mingle and gossip: what workers would tell each other (revokes, clocks) is in Redis here, and
-        # mingle costs a second at start. Green pools keep gossip: without it they die when Redis restarts.
+        # mingle costs a second at start. The green pool keeps gossip: without it it dies when Redis restarts.
         pool = get("WORKER_POOL", env)
-        talk = ["--without-mingle"] if pool in ("eventlet", "gevent") else ["--without-mingle", "--without-gossip"]
+        talk = ["--without-mingle"] if pool == "eventlet" else ["--without-mingle", "--without-gossip"]
         module = "stack.green" if pool == "eventlet" else "celery"
         return [
             *(_PYTHON, "-m", module, "-q", "-A", "config", "worker", "-n", f"{get('INSTANCE', env) or role}@%h"),
@@ -57,7 +57,10 @@ def needs(role):
         return [*common, "FLOWER_BIND", "FLOWER_PASSWORD", "FLOWER_READ_ONLY", "WORKER_QUEUES"]
     django = [
         "SECRET_KEY",
+        "DATABASE_URL",
         "DATABASE_PASSWORD",
+        "EMAIL_URL",
+        "EMAIL_PASSWORD",
         "DEBUG",
         "ALLOWED_HOSTS",
         "CSRF_TRUSTED_ORIGINS",
@@ -103,8 +106,10 @@ def contradictions(env):
             f"RESULT_EXPIRES={get('RESULT_EXPIRES', env)} is shorter than VISIBILITY_TIMEOUT={visible}: "
             "the record of a task could be gone before the task comes back. Make it at least as long."
         )
-    if pool in ("eventlet", "gevent") and find_spec(pool) is None:
-        found.append(f"WORKER_POOL={pool} needs a package that is not installed: pip install {pool}, or use threads.")
+    if pool == "eventlet" and find_spec(pool) is None:
+        found.append(
+            "WORKER_POOL=eventlet needs a package that is not installed: pip install eventlet, or use threads."
+        )
     if pool == "prefork" and not CAN_FORK:
         found.append(
             "WORKER_POOL=prefork cannot work on Windows: its processes are forked. Celery would start, and every task "

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -53,13 +54,30 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     [
         ({"VISIBILITY_TIMEOUT": "600"}, "VISIBILITY_TIMEOUT"),
         ({"RESULT_EXPIRES": "100"}, "RESULT_EXPIRES"),
-        ({"WORKER_POOL": "gevent"}, "pip install gevent"),
         ({"WORKER_POOL": "solo", "WORKER_CONCURRENCY": "2"}, "WORKER_CONCURRENCY"),
     ],
 )
 def test_values_that_contradict_each_other_are_named(env: dict[str, str], named: str) -> None:
     assert [text for text in contradictions(env) if named in text]
     assert contradictions({}) == []
+
+
+def test_a_pool_whose_package_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert "pip install eventlet" in contradictions({"WORKER_POOL": "eventlet"})[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DATABASE_URL", "foo"), ("EMAIL_URL", "foo"), ("WORKER_QUEUES", ","), ("EMAIL_PASSWORD_FILE", "no")],
+)
+def test_a_bad_value_ends_in_one_line_with_its_name(name: str, value: str, tmp_path: Path) -> None:
+    env = GOOD | {"RUN_DIR": str(tmp_path), "PATH": os.environ["PATH"], name: value}
+    done = subprocess.run(
+        [sys.executable, SERVICE, "run", "worker"], env=env, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(rf"service: {name}[:=].*\n", done.stderr), done.stderr
 
 
 def test_prefork_on_windows_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
