@@ -129,6 +129,14 @@ def contradictions(env):
     return found
 
 
+def open_api(env):
+    """A warning where the web role can be reached from elsewhere and asks for no token, else None."""
+    host = get("WEB_ADDRESS", env).rpartition(":")[0].strip("[]") or get("WEB_BIND", env)[0]
+    if host in ("127.0.0.1", "::1", "localhost") or get("API_TOKEN", env):
+        return None
+    return f"The web role is reached on {host} and the API is open: set API_TOKEN_FILE."
+
+
 def max_delay(env):
     """The longest countdown in seconds that the API accepts.
 
