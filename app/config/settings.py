@@ -7,8 +7,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import environ
-
 from stack import logs
 from stack.env import environment, get
 
@@ -58,8 +56,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # stack.middleware has the limit 
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": RUN_DIR / "db.sqlite3"}
 }
-if ENV.get("DATABASE_URL"):
-    DATABASES["default"] = environ.Env.db_url_config(ENV["DATABASE_URL"])
+if DATABASE := get("DATABASE_URL", ENV):
+    DATABASES["default"] = DATABASE
 if DATABASE_PASSWORD := get("DATABASE_PASSWORD", ENV):
     DATABASES["default"]["PASSWORD"] = DATABASE_PASSWORD
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
@@ -73,7 +71,9 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL",
     } | DATABASES["default"].get("OPTIONS", {})
 
-vars().update(environ.Env.email_url_config(ENV.get("EMAIL_URL") or "consolemail://"))
+vars().update(get("EMAIL_URL", ENV))
+if EMAIL_PASSWORD := get("EMAIL_PASSWORD", ENV):
+    EMAIL_HOST_PASSWORD = EMAIL_PASSWORD
 
 # ---- Time, static files, logs -------------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from typing import Any
 from urllib.parse import quote
 
 from stack.env import get, redis_url
-from stack.roles import max_delay
 
 # What each TASK_TRANSPORT adds to the broker's options.
 TRANSPORTS: dict[str, dict[str, Any]] = {
@@ -40,7 +39,6 @@ def configuration(role: str, env: dict[str, str]) -> dict[str, Any]:
     """Celery settings of `role` (lower-case names), on top of the CELERY_ ones in settings.py."""
     url = broker_url(role, env)
     visible = get("VISIBILITY_TIMEOUT", env)
-    broker = {"visibility_timeout": visible, "socket_keepalive": True} | TRANSPORTS[get("TASK_TRANSPORT", env)]
     common: dict[str, Any] = {
         "broker_url": url,
         "result_backend": f"stack.backend:RedisBackend+{url}",
@@ -55,16 +53,35 @@ def configuration(role: str, env: dict[str, str]) -> dict[str, Any]:
         # True loses tasks where broker and results share a Redis; tasks in flight are acknowledged later.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
     }
-    return common | (_worker(env, broker) if role == "worker" else _caller(role, env, broker))
+    common["broker_transport_options"] = transport_options(role, env)
+    return common | (_worker(env) if role == "worker" else _caller(role, env))
 
 
-def _worker(env: dict[str, str], broker: dict[str, Any]) -> dict[str, Any]:
+def transport_options(role: str, env: dict[str, str]) -> dict[str, Any]:
+    """What kombu's transport needs to know in `role`."""
+    seconds = _patience(role)
+    common = {"visibility_timeout": get("VISIBILITY_TIMEOUT", env), "socket_keepalive": True}
+    common |= TRANSPORTS[get("TASK_TRANSPORT", env)]
+    if role != "worker":
+        return common | {"socket_timeout": seconds, "socket_connect_timeout": seconds, "health_check_interval": 10}
+    # Without these four a connection that a firewall cut is never noticed; with only some, a task is lost.
+    # With a Redis that hangs, several of these waits follow each other in the main loop: with 5 s each it
+    # stood still for 46 s, close to the 60 after which it would count as hung.
+    return common | {
+        "socket_timeout": seconds,
+        "socket_connect_timeout": 2,
+        "health_check_interval": 5,
+        "retry_on_timeout": True,
+    }
+
+
+def _patience(role: str) -> int:
+    """Seconds for one answer of Redis; beat may take a little longer than a page."""
+    return 1 if role == "web" else 3
+
+
+def _worker(env: dict[str, str]) -> dict[str, Any]:
     return {
-        # Without these four a connection that a firewall cut is never noticed; with only some, a task is lost.
-        # With a Redis that hangs, several of these waits follow each other in the main loop: with 5 s each it
-        # stood still for 46 s, close to the 60 after which it would count as hung.
-        "broker_transport_options": broker
-        | {"socket_timeout": 3, "socket_connect_timeout": 2, "health_check_interval": 5, "retry_on_timeout": True},
         "worker_consumer": "stack.consumer:Consumer",
         # A task that succeeded during an outage must not be stored as failed.
         "result_backend_always_retry": True,
@@ -84,13 +101,11 @@ def _worker(env: dict[str, str], broker: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _caller(role: str, env: dict[str, str], broker: dict[str, Any]) -> dict[str, Any]:
-    """The web, beat and Flower ask Redis and give up soon; beat may take a little longer than a page."""
-    seconds = 1 if role == "web" else 3
+def _caller(role: str, env: dict[str, str]) -> dict[str, Any]:
+    """The web, beat and Flower ask Redis and give up soon."""
+    seconds = _patience(role)
     once = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
     return {
-        "broker_transport_options": broker
-        | {"socket_timeout": seconds, "socket_connect_timeout": seconds, "health_check_interval": 10},
         "broker_connection_timeout": seconds,
         "broker_pool_limit": get("WEB_THREADS", env),
         "broker_pool_acquire_timeout": 1,
@@ -116,34 +131,3 @@ def _caller(role: str, env: dict[str, str], broker: dict[str, Any]) -> dict[str,
             "socket_keepalive": True,
         },
     }
-
-
-def check_configuration(conf: Any, role: str, env: dict[str, str]) -> list[str]:
-    """What a project's own CELERY_ settings break, one sentence each (the reasons are in the comments above)."""
-    found = []
-    visible = conf.broker_transport_options.get("visibility_timeout", 3600)
-    if max_delay(env) < 0 or visible < (conf.task_time_limit or visible) + get("STOP_GRACE", env):
-        found.append(
-            f"The visibility timeout ({visible} s) must exceed CELERY_TASK_TIME_LIMIT ({conf.task_time_limit}) "
-            "+ STOP_GRACE: raise VISIBILITY_TIMEOUT."
-        )
-    if conf.worker_eta_task_limit:
-        found.append("CELERY_WORKER_ETA_TASK_LIMIT makes a worker run one task at a time: remove it.")
-    if conf.worker_cancel_long_running_tasks_on_connection_loss:
-        found.append("CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS loses tasks here: remove it.")
-    for name in ("accept_content", "result_accept_content"):
-        if set(conf[name] or ["json"]) - {"json", "application/json"}:
-            found.append(f"CELERY_{name.upper()} lets anyone who can write to Redis run code: make it ['json'].")
-    if role == "web" and conf.result_backend_always_retry:
-        found.append("CELERY_RESULT_BACKEND_ALWAYS_RETRY makes web requests hang while Redis is down: remove it.")
-    if conf.worker_enable_soft_shutdown_on_idle:
-        found.append("CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE makes an idle worker stop slowly: remove it.")
-    if conf.worker_soft_shutdown_timeout:
-        found.append(
-            "CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT sleeps its full time and works with prefork only: remove it, "
-            "STOP_GRACE bounds the stop for every pool."
-        )
-    for name in ("task_acks_late", "task_reject_on_worker_lost", "task_retry_on_worker_lost"):
-        if conf[name] is not True:
-            found.append(f"CELERY_{name.upper()} must be True: otherwise a killed worker loses its tasks.")
-    return found

@@ -45,6 +45,9 @@ def _heartbeat(role, env, ready):
     limit = loop_limit(role, env) - 60 + STALE
     if state == "stopping":
         limit = get("STOP_GRACE", env)
+    if age < -5:
+        # The clock was set back. A loop that turns writes the file anew within a second.
+        return f"{path} is {-age:.0f} s in the future: its next beat is awaited"
     if age > limit:
         return f"the main loop has not turned for {age:.0f} s (limit {limit})"
     return None if not ready or state in ("ready", "standby") else state

@@ -24,7 +24,8 @@ class Var:
         name: the variable's name.
         default: the text used where the variable is unset or empty; None makes it required.
         doc: one sentence for `.env.example` and the README.
-        kind: "str", "int", "bool", "list" (comma separated), "bind" (host:port), "zone" or "secret".
+        kind: "str", "int", "bool", "list" (comma separated), "bind" (host:port), "zone", "path", "database" and
+            "mail" (URLs), or "secret".
         choices: the accepted words, where only some are.
         low, high: the accepted range of an "int", inclusive.
     """
@@ -47,6 +48,7 @@ VARS = {
         Var("REDIS_PASSWORD", None, "This role's password for Redis.", "secret"),
         Var("FLOWER_PASSWORD", None, "The password of Flower's page and API; the user is `flower`.", "secret"),
         Var("DATABASE_PASSWORD", "", "The password for DATABASE_URL, where that holds none.", "secret"),
+        Var("EMAIL_PASSWORD", "", "The password for EMAIL_URL, where that holds none.", "secret"),
         Var("API_TOKEN", "", "Bearer token for every /api/ call; empty leaves the API open, on loopback.", "secret"),
         # Where things are.
         Var(
@@ -63,8 +65,18 @@ VARS = {
             "How tasks travel over Redis: `stock` is kombu's own transport.",
             choices=("stock",),
         ),
-        Var("DATABASE_URL", "", "Django's database, as postgres://… or sqlite://…; empty is SQLite in RUN_DIR."),
-        Var("EMAIL_URL", "consolemail://", "Django's mail server, as smtp+tls://…; the default prints to the log."),
+        Var(
+            "DATABASE_URL",
+            "",
+            "Django's database, as postgres://user@host:5432/name or sqlite:////path; empty is SQLite in RUN_DIR.",
+            "database",
+        ),
+        Var(
+            "EMAIL_URL",
+            "consolemail://",
+            "Django's mail server, as smtp+tls://user@host:587; the default prints to the log.",
+            "mail",
+        ),
         # Django.
         Var("DEBUG", "false", "Django's debug mode: never in production.", "bool"),
         Var("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names the web role answers to.", "list"),
@@ -103,7 +115,7 @@ VARS = {
             "WORKER_POOL",
             "prefork" if CAN_FORK else "eventlet",
             "Celery's pool; eventlet is the default on Windows, where prefork cannot work.",
-            choices=("prefork", "threads", "solo", "eventlet", "gevent"),
+            choices=("prefork", "threads", "solo", "eventlet"),
         ),
         Var("WORKER_CONCURRENCY", "2", "Tasks that one worker runs at a time.", "int", low=1, high=1000),
         # Time limits, in seconds. `manage.py check` says how they must fit together.
@@ -124,7 +136,7 @@ VARS = {
         # Logs and the run folder.
         Var("LOG_LEVEL", "INFO", "Least severity that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
         Var("LOG_FORMAT", "json", "One JSON object a line, or text for people.", choices=("json", "console")),
-        Var("RUN_DIR", os.path.join(PROJECT_DIR, "run"), "Writable folder: heartbeats, SQLite."),
+        Var("RUN_DIR", "run", "Writable folder: heartbeats, SQLite.", "path"),
         Var("INSTANCE", "", "Name of this process where several of a role share a RUN_DIR; empty is the role's name."),
         Var("SERVICE_ROLE", "web", "The role; `service.py run` sets it, so that it need not be set by hand."),
         Var("GIT_COMMIT", "", "The commit that /version reports."),
@@ -168,7 +180,8 @@ def get(name, env):
     """The typed value of variable `name` in the mapping `env`.
 
     Returns:
-        str, int, bool, list of str, or (host, port) for a "bind".
+        str, int, bool, list of str, (host, port) for a "bind", or a dict of Django's settings for a "database" (None
+        where it is empty) and for "mail".
 
     Raises:
         BadValue: the value is not one that the variable accepts, or a required one is missing.
@@ -179,19 +192,25 @@ def get(name, env):
     text = env.get(name, "") or var.default
     if var.choices and text not in var.choices:
         raise BadValue(f"{name}={text!r}: it must be one of {', '.join(var.choices)}.")
-    if var.kind == "int":
-        return _int(var, text)
-    if var.kind == "bool":
-        if text.lower() not in _TRUE + _FALSE:
-            raise BadValue(f"{name}={text!r}: it must be true or false.")
-        return text.lower() in _TRUE
-    if var.kind == "list":
-        return [item.strip() for item in text.split(",") if item.strip()]
-    if var.kind == "bind":
-        return _bind(var, text)
-    if var.kind == "zone":
-        return _zone(var, text)
-    return text
+    return _READ[var.kind](var, text) if var.kind in _READ else text
+
+
+def _path(var, text):
+    """The one rule for paths: a relative one counts from the project's folder, whichever folder a role runs in."""
+    return os.path.join(PROJECT_DIR, text)
+
+
+def _bool(var, text):
+    if text.lower() not in _TRUE + _FALSE:
+        raise BadValue(f"{var.name}={text!r}: it must be true or false.")
+    return text.lower() in _TRUE
+
+
+def _list(var, text):
+    items = [item.strip() for item in text.split(",") if item.strip()]
+    if text and not items:
+        raise BadValue(f"{var.name}={text!r}: it must hold one word or several, separated by commas.")
+    return items
 
 
 def _int(var, text):
@@ -221,8 +240,44 @@ def _zone(var, text):
     return text
 
 
+def _database(var, text):
+    if not text:
+        return None
+    # Not at the top: probes read this file and no URL. The text is not repeated, as it may hold a password.
+    from environ import Env
+
+    try:
+        if text.partition("://")[0] in Env.DB_SCHEMES:
+            return Env.db_url_config(text)
+    except ValueError:  # a port that is no number, an address with half a bracket
+        pass
+    raise BadValue(f"{var.name}: it must be postgres://user@host:5432/name, sqlite:////path, or empty for SQLite.")
+
+
+def _mail(var, text):
+    from environ import Env, ImproperlyConfigured
+
+    try:
+        return Env.email_url_config(text)
+    except (ValueError, ImproperlyConfigured):
+        raise BadValue(f"{var.name}: it must be smtp+tls://user@host:587, smtp://host:25 or {var.default}.") from None
+
+
+_READ = {
+    "int": _int,
+    "bool": _bool,
+    "list": _list,
+    "bind": _bind,
+    "zone": _zone,
+    "database": _database,
+    "mail": _mail,
+    "path": _path,
+}
+
+
 def _secret(var, env):
     path = env.get(var.name + "_FILE", "")
+    path = path and _path(var, path)
     if not path and not env.get(var.name):
         # The secrets that `make up` made, so that manage.py and the checks find them without being told.
         role = get("SERVICE_ROLE", env)
@@ -286,17 +341,19 @@ def loop_limit(role, env):
 
 def example():
     """The text of `.env.example`: every variable with its meaning, its accepted values and its default."""
+    made = ", ".join(var.name + "_FILE" for var in VARS.values() if var.default is None)
     lines = [
         "# Every variable the product reads, with its default. Copy the lines you change to `.env`:",
         "# KEY=value, no quotes, no export, no comment behind a value. The process's environment wins over the file.",
-        "# Each NAME_FILE is the path of a file that holds the secret; without it `make up` makes a random one.",
+        f"# Each NAME_FILE is the path of a file that holds the secret. `make up` makes random ones for {made}.",
+        "# A relative path counts from the project's folder.",
         "# Made from app/stack/env.py by `make env-example`.",
     ]
     for var in VARS.values():
         accepted = f" One of: {', '.join(var.choices)}." if var.choices else ""
         if var.kind == "int":
             accepted = f" From {var.low} to {var.high}."
-        default = {"RUN_DIR": "", "WORKER_POOL": "prefork", "WEB_SERVER": "gunicorn"}.get(var.name, var.default or "")
+        default = {"WORKER_POOL": "prefork", "WEB_SERVER": "gunicorn"}.get(var.name, var.default or "")
         name = var.name + "_FILE" if var.kind == "secret" else var.name
         lines += ["", f"# {var.doc}{accepted}", f"#{name}={default}"]
     return "\n".join(lines) + "\n"

@@ -31,9 +31,9 @@ def argv(role, env):
     if role == "worker":
         # The pool is an argument because Celery patches for green pools by looking at its command line.
         # Without mingle and gossip: what workers would tell each other (revokes, clocks) is in Redis here, and
-        # mingle costs a second at start. Green pools keep gossip: without it they die when Redis restarts.
+        # mingle costs a second at start. The green pool keeps gossip: without it it dies when Redis restarts.
         pool = get("WORKER_POOL", env)
-        talk = ["--without-mingle"] if pool in ("eventlet", "gevent") else ["--without-mingle", "--without-gossip"]
+        talk = ["--without-mingle"] if pool == "eventlet" else ["--without-mingle", "--without-gossip"]
         module = "stack.green" if pool == "eventlet" else "celery"
         return [
             *(_PYTHON, "-m", module, "-q", "-A", "config", "worker", "-n", f"{get('INSTANCE', env) or role}@%h"),
@@ -57,7 +57,10 @@ def needs(role):
         return [*common, "FLOWER_BIND", "FLOWER_PASSWORD", "FLOWER_READ_ONLY", "WORKER_QUEUES"]
     django = [
         "SECRET_KEY",
+        "DATABASE_URL",
         "DATABASE_PASSWORD",
+        "EMAIL_URL",
+        "EMAIL_PASSWORD",
         "DEBUG",
         "ALLOWED_HOSTS",
         "CSRF_TRUSTED_ORIGINS",
@@ -72,7 +75,8 @@ def needs(role):
 
 def problems(role, env):
     """Every reason why `role` cannot start with `env`, one sentence each, naming the variable and the fix."""
-    found = []
+    # Of packages, not of variables; but one that does not fit ends in a traceback that names neither.
+    found = versions()
     for name in needs(role):
         try:
             get(name, env)
@@ -102,8 +106,10 @@ def contradictions(env):
             f"RESULT_EXPIRES={get('RESULT_EXPIRES', env)} is shorter than VISIBILITY_TIMEOUT={visible}: "
             "the record of a task could be gone before the task comes back. Make it at least as long."
         )
-    if pool in ("eventlet", "gevent") and find_spec(pool) is None:
-        found.append(f"WORKER_POOL={pool} needs a package that is not installed: pip install {pool}, or use threads.")
+    if pool == "eventlet" and find_spec(pool) is None:
+        found.append(
+            "WORKER_POOL=eventlet needs a package that is not installed: pip install eventlet, or use threads."
+        )
     if pool == "prefork" and not CAN_FORK:
         found.append(
             "WORKER_POOL=prefork cannot work on Windows: its processes are forked. Celery would start, and every task "
@@ -123,6 +129,14 @@ def contradictions(env):
     return found
 
 
+def open_api(env):
+    """A warning where the web role can be reached from elsewhere and asks for no token, else None."""
+    host = get("WEB_ADDRESS", env).rpartition(":")[0].strip("[]") or get("WEB_BIND", env)[0]
+    if host in ("127.0.0.1", "::1", "localhost") or get("API_TOKEN", env):
+        return None
+    return f"The web role is reached on {host} and the API is open: set API_TOKEN_FILE."
+
+
 def max_delay(env):
     """The longest countdown in seconds that the API accepts.
 
@@ -136,14 +150,17 @@ def versions():
 
     A client that does not fit fails later and obscurely ('str' object has no attribute 'items').
     """
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
     found = []
     for package, least, below in (("redis", (6, 4), (9,)), ("celery", (5, 7), (5, 8)), ("kombu", (5, 7), (5, 8))):
-        installed = tuple(int(part) for part in version(package).split(".")[:2])
-        if not least <= installed < below:
+        try:
+            installed = version(package)
+        except PackageNotFoundError:
+            installed = "0.0 (not installed)"
+        if not least <= tuple(int(part) for part in installed.split(" ")[0].split(".")[:2]) < below:
             found.append(
-                f"{package} {version(package)} does not fit: it must be at least {'.'.join(map(str, least))} and "
+                f"{package} {installed} does not fit: it must be at least {'.'.join(map(str, least))} and "
                 f"below {'.'.join(map(str, below))}. Install the locked versions: pip install --require-hashes "
                 "-r requirements/base.txt"
             )

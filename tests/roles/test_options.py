@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from tests.roles.conftest import PROJECT, Redis, Role
+from tests.roles.conftest import PROJECT, Redis, Role, free_port
 
 
 def test_a_worker_starts_with_a_log_level_and_its_help_says_where_options_are(
@@ -19,3 +19,21 @@ def test_a_worker_starts_with_a_log_level_and_its_help_says_where_options_are(
     assert "run web|worker|beat|flower|migrate|wait" in told
     assert ".env.example" in told
     assert "#LOG_LEVEL=INFO" in (PROJECT / ".env.example").read_text()
+
+
+def test_lines_are_for_people_with_log_format_console(run_role: Callable[..., Role]) -> None:
+    worker = run_role("worker", LOG_FORMAT="console").wait_ready()
+
+    lines = worker.log.read_text().splitlines()
+    assert any("ready" in line for line in lines)
+    assert not [line for line in lines if line.startswith("{")]
+
+
+def test_the_web_role_warns_at_start_of_an_api_that_is_open_to_others(run_role: Callable[..., Role]) -> None:
+    bind = f"0.0.0.0:{free_port()}"
+    web = run_role("web", WEB_BIND=bind, DATABASE_URL="sqlite://:memory:", WEB_WORKERS="1").wait_ready()
+    assert "The web role is reached on 0.0.0.0 and the API is open: set API_TOKEN_FILE." in web.log.read_text()
+
+    closed = run_role("web", "closed", WEB_BIND=bind.replace("0.0.0.0", "127.0.0.2"), API_TOKEN="t")
+    closed.wait_ready()
+    assert "API is open" not in closed.log.read_text()

@@ -1,6 +1,7 @@
 """Celery's configuration by role, and the private names of Celery that the worker stands on."""
 
 import inspect
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from celery import current_app
 from celery.utils.collections import AttributeDict
 
-from stack.celeryconf import check_configuration, configuration
+from stack.celeryconf import configuration, transport_options
 from stack.connections import server_problem
+from stack.safety import check_configuration
 
 APP = Path(__file__).parents[2] / "app"
 ENV = {"REDIS_PASSWORD": "p@ss/word"}
@@ -41,7 +43,12 @@ def test_the_password_is_quoted_into_the_url_and_tls_is_verified() -> None:
 
 
 SAFE = {
-    "broker_transport_options": {"visibility_timeout": 3600},
+    "broker_transport_options": transport_options("web", {}),
+    "task_serializer": "json",
+    "result_serializer": "json",
+    "event_serializer": "json",
+    "task_ignore_result": False,
+    "result_backend": configuration("web", ENV)["result_backend"],
     "task_time_limit": 600,
     "worker_eta_task_limit": None,
     "worker_cancel_long_running_tasks_on_connection_loss": False,
@@ -60,6 +67,13 @@ SAFE = {
     ("setting", "value"),
     [
         ("task_time_limit", 4000),
+        ("broker_transport_options", {"visibility_timeout": 3600}),
+        ("broker_transport_options", transport_options("web", {}) | {"sep": "-"}),
+        ("task_serializer", "pickle"),
+        ("result_serializer", "yaml"),
+        ("event_serializer", "pickle"),
+        ("task_ignore_result", True),
+        ("result_backend", "db+sqlite:///results.sqlite3"),
         ("worker_eta_task_limit", 20),
         ("worker_cancel_long_running_tasks_on_connection_loss", True),
         ("accept_content", ["json", "pickle"]),
@@ -76,6 +90,31 @@ def test_a_setting_that_loses_tasks_is_named(setting: str, value: object) -> Non
     assert check_configuration(AttributeDict(SAFE), "web", {}) == []
     found = check_configuration(AttributeDict(SAFE | {setting: value}), "web", {})
     assert f"CELERY_{setting.upper()}" in " ".join(found)
+
+
+@pytest.mark.parametrize("option", ["sep", "socket_timeout", "health_check_interval", "retry_on_timeout"])
+def test_a_transport_option_that_the_worker_would_lack_is_named(option: str) -> None:
+    given = {name: value for name, value in transport_options("worker", {}).items() if name != option}
+    (found,) = check_configuration(AttributeDict(SAFE | {"broker_transport_options": given}), "worker", {})
+    assert f"CELERY_BROKER_TRANSPORT_OPTIONS takes away what the worker role needs: add '{option}'" in found
+
+
+def test_a_task_that_may_run_longer_than_the_visibility_timeout_is_named() -> None:
+    def found(limit: int) -> list[str]:
+        return check_configuration(AttributeDict(SAFE), "web", {}, [AttributeDict(name="report", time_limit=limit)])
+
+    assert found(3480) == []
+    assert "time_limit=3481 of the task report" in found(3481)[0]
+    assert "VISIBILITY_TIMEOUT at least time_limit + STOP_GRACE + 60 = 3601" in found(3481)[0]
+
+
+def test_manage_check_reports_a_contradiction_with_its_fix() -> None:
+    env = os.environ | {"VISIBILITY_TIMEOUT": "600"}
+    command = [sys.executable, "manage.py", "check"]
+    done = subprocess.run(command, cwd=APP, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "(stack.E001) VISIBILITY_TIMEOUT=600 is too short" in done.stderr
+    assert "Make it at least TASK_TIME_LIMIT + STOP_GRACE + 60 = 720." in done.stderr
 
 
 def test_the_projects_own_configuration_is_safe_and_its_settings_win() -> None:

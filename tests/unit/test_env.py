@@ -11,13 +11,20 @@ from stack.env import VARS, BadValue, environment, get, loop_limit, redis_url
         ("STOP_GRACE", "soon", "from 20 to 86400"),
         ("STOP_GRACE", "3", "from 20 to 86400"),
         ("DEBUG", "maybe", "true or false"),
-        ("WORKER_POOL", "forks", "prefork, threads, solo, eventlet, gevent"),
+        ("WORKER_POOL", "forks", "prefork, threads, solo, eventlet."),
         ("WEB_BIND", "8000", "host:port"),
         ("TIME_ZONE", "Mars/Base", "Europe/Berlin"),
         ("TIME_ZONE", "../zone", "Europe/Berlin"),
         ("FLOWER_READ_ONLY", "perhaps", "true or false"),
         ("WEB_BIND", "127.0.0.1:99999", "host:port"),
         ("TASK_TRANSPORT", "safe", "stock"),
+        ("WORKER_QUEUES", " , ", "one word or several"),
+        ("DATABASE_URL", "foo", "postgres://user@host:5432/name"),
+        ("DATABASE_URL", "foo://bar", "postgres://user@host:5432/name"),
+        ("DATABASE_URL", "postgres://host:port/name", "postgres://user@host:5432/name"),
+        ("DATABASE_URL", "postgres://[::1/name", "postgres://user@host:5432/name"),
+        ("EMAIL_URL", "foo", "smtp+tls://user@host:587"),
+        ("EMAIL_URL", "smtp://host:port", "smtp+tls://user@host:587"),
     ],
 )
 def test_a_wrong_value_names_the_variable_and_what_it_accepts(name: str, value: str, told: str) -> None:
@@ -30,6 +37,26 @@ def test_a_wrong_value_names_the_variable_and_what_it_accepts(name: str, value: 
 @pytest.mark.parametrize("name", [name for name, var in VARS.items() if var.kind != "secret"])
 def test_every_default_is_a_value_that_its_variable_accepts(name: str) -> None:
     get(name, {})
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "EMAIL_URL"])
+def test_a_wrong_url_is_not_repeated_because_it_may_hold_a_password(name: str) -> None:
+    with pytest.raises(BadValue) as caught:
+        get(name, {name: "wrong://user:hidden@host"})
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_relative_path_counts_from_the_projects_folder_wherever_a_role_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stack.env.PROJECT_DIR", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "key").write_text("a key")
+    for folder in (tmp_path / "mine", Path("/")):
+        monkeypatch.chdir(folder)
+        assert get("SECRET_KEY", {"SECRET_KEY_FILE": "mine/key"}) == "a key"
+        assert get("RUN_DIR", {"RUN_DIR": "state"}) == str(tmp_path / "state")
+        assert get("RUN_DIR", {"RUN_DIR": "/state"}) == "/state"
 
 
 def test_an_empty_value_counts_as_unset() -> None:

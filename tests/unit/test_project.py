@@ -64,3 +64,17 @@ def test_redis_is_broker_and_result_store_with_json_an_expiry_and_a_time_zone(
     assert conf["accept_content"] == ["json"]
     assert conf["imports"] == ["stack.tasks"]
     assert conf | changed == conf
+
+
+def test_the_mail_servers_password_comes_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mail_password"
+    file.write_text("hidden\n")
+    code = (
+        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings'\n"
+        "from django.conf import settings as s\n"
+        "print(json.dumps([s.EMAIL_HOST, s.EMAIL_PORT, s.EMAIL_HOST_USER, s.EMAIL_HOST_PASSWORD, s.EMAIL_USE_TLS]))"
+    )
+
+    seen = python(code, EMAIL_URL="smtp+tls://shop@mail.example.com:587", EMAIL_PASSWORD_FILE=str(file))
+
+    assert seen == ["mail.example.com", 587, "shop", "hidden", True]

@@ -1,3 +1,6 @@
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -6,6 +9,7 @@ import pytest
 from stack.env import BadValue
 from stack.roles import ROLES, argv, contradictions, max_delay, problems, versions
 
+SERVICE = Path(__file__).parents[2] / "app" / "service.py"
 GOOD = {"SECRET_KEY": "key", "REDIS_PASSWORD": "word", "FLOWER_PASSWORD": "flower-secret"}
 
 
@@ -50,13 +54,30 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     [
         ({"VISIBILITY_TIMEOUT": "600"}, "VISIBILITY_TIMEOUT"),
         ({"RESULT_EXPIRES": "100"}, "RESULT_EXPIRES"),
-        ({"WORKER_POOL": "gevent"}, "pip install gevent"),
         ({"WORKER_POOL": "solo", "WORKER_CONCURRENCY": "2"}, "WORKER_CONCURRENCY"),
     ],
 )
 def test_values_that_contradict_each_other_are_named(env: dict[str, str], named: str) -> None:
     assert [text for text in contradictions(env) if named in text]
     assert contradictions({}) == []
+
+
+def test_a_pool_whose_package_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    assert "pip install eventlet" in contradictions({"WORKER_POOL": "eventlet"})[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("DATABASE_URL", "foo"), ("EMAIL_URL", "foo"), ("WORKER_QUEUES", ","), ("EMAIL_PASSWORD_FILE", "no")],
+)
+def test_a_bad_value_ends_in_one_line_with_its_name(name: str, value: str, tmp_path: Path) -> None:
+    env = GOOD | {"RUN_DIR": str(tmp_path), "PATH": os.environ["PATH"], name: value}
+    done = subprocess.run(
+        [sys.executable, SERVICE, "run", "worker"], env=env, capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(rf"service: {name}[:=].*\n", done.stderr), done.stderr
 
 
 def test_prefork_on_windows_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +93,22 @@ def test_the_installed_redis_client_fits_and_another_is_named(monkeypatch: pytes
     assert versions() == []
     monkeypatch.setattr("importlib.metadata.version", lambda name: {"redis": "3.2.1"}.get(name, "5.7.0"))
     assert "redis 3.2.1 does not fit" in versions()[0]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_redis_client_that_does_not_fit_stops_every_role_at_start_by_name(role: str, tmp_path: Path) -> None:
+    """A real package, found before the installed one: what a team's own pin of redis leads to."""
+    about = tmp_path / "redis-3.2.1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: redis\nVersion: 3.2.1\n")
+    (tmp_path / "redis.py").write_text("class StrictRedis: ...\n")
+    env = GOOD | {"PYTHONPATH": str(tmp_path), "RUN_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
+
+    done = subprocess.run([sys.executable, SERVICE, "run", role], env=env, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("service: redis 3.2.1 does not fit: it must be at least 6.4 and below 9.")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

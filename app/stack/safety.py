@@ -1,0 +1,76 @@
+"""What a project's own Celery settings and tasks would break, found before a role serves.
+
+stack/celeryconf.py has the reasons beside the values that are safe.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from stack.celeryconf import transport_options
+from stack.env import get
+from stack.roles import max_delay
+
+JSON = ("json", "application/json")
+# What must not be set, and why.
+REFUSED = {
+    "worker_eta_task_limit": "makes a worker run one task at a time: remove it.",
+    "worker_cancel_long_running_tasks_on_connection_loss": "loses tasks here: remove it.",
+    "worker_enable_soft_shutdown_on_idle": "makes an idle worker stop slowly: remove it.",
+    "worker_soft_shutdown_timeout": (
+        "sleeps its full time and works with prefork only: remove it, STOP_GRACE bounds the stop for every pool."
+    ),
+    "task_ignore_result": "leaves every task PENDING in the API: remove it, and set ignore_result on single tasks.",
+}
+
+
+def check_configuration(conf: Any, role: str, env: dict[str, str], tasks: Iterable[Any] = ()) -> list[str]:
+    """What `conf` and `tasks` break, one sentence each with the fix."""
+    found = _times(conf, env, tasks) + _transport(conf, role, env) + _formats(conf)
+    found += [f"CELERY_{name.upper()} {why}" for name, why in REFUSED.items() if conf[name]]
+    if role == "web" and conf.result_backend_always_retry:
+        found.append("CELERY_RESULT_BACKEND_ALWAYS_RETRY makes web requests hang while Redis is down: remove it.")
+    if not str(conf.result_backend).startswith("stack.backend:RedisBackend+"):
+        found.append("CELERY_RESULT_BACKEND puts results where the API does not look: remove it, they go to REDIS_URL.")
+    for name in ("task_acks_late", "task_reject_on_worker_lost", "task_retry_on_worker_lost"):
+        if conf[name] is not True:
+            found.append(f"CELERY_{name.upper()} must be True: otherwise a killed worker loses its tasks.")
+    return found
+
+
+def _times(conf: Any, env: dict[str, str], tasks: Iterable[Any]) -> list[str]:
+    found = []
+    visible, grace = conf.broker_transport_options.get("visibility_timeout", 3600), get("STOP_GRACE", env)
+    if max_delay(env) < 0 or visible < (conf.task_time_limit or visible) + grace:
+        found.append(
+            f"The visibility timeout ({visible} s) must exceed CELERY_TASK_TIME_LIMIT ({conf.task_time_limit}) "
+            "+ STOP_GRACE: raise VISIBILITY_TIMEOUT."
+        )
+    for task in tasks:
+        if (limit := getattr(task, "time_limit", None)) and visible < limit + grace + 60:
+            found.append(
+                f"time_limit={limit} of the task {task.name} is too long: while it runs it would be given to a second "
+                f"worker. Make VISIBILITY_TIMEOUT at least time_limit + STOP_GRACE + 60 = {limit + grace + 60}."
+            )
+    return found
+
+
+def _transport(conf: Any, role: str, env: dict[str, str]) -> list[str]:
+    """What is missing where the project's own options replace the stack's."""
+    needed, given = transport_options(role, env), conf.broker_transport_options
+    # The separator is in the keys of Redis, where workers and the API must find the same lists.
+    wrong = [name for name in needed if not given.get(name) or (name == "sep" and given[name] != needed[name])]
+    if not wrong:
+        return []
+    lines = ", ".join(f"{name!r}: {needed[name]!r}" for name in wrong)
+    return [f"CELERY_BROKER_TRANSPORT_OPTIONS takes away what the {role} role needs: add {lines}, or remove it."]
+
+
+def _formats(conf: Any) -> list[str]:
+    found = []
+    for name in ("accept_content", "result_accept_content"):
+        if set(conf[name] or JSON) - set(JSON):
+            found.append(f"CELERY_{name.upper()} lets anyone who can write to Redis run code: make it ['json'].")
+    for name in ("task_serializer", "result_serializer", "event_serializer"):
+        if conf[name] not in JSON:
+            found.append(f"CELERY_{name.upper()}={conf[name]!r} makes what no role here accepts: make it 'json'.")
+    return found

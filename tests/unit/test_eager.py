@@ -1,0 +1,26 @@
+"""A task run in the process of its caller, as a team's own unit tests do: it needs no Redis."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+APP = Path(__file__).parents[2] / "app"
+
+
+def test_a_task_that_is_applied_here_needs_no_redis() -> None:
+    code = (
+        "import django, os; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings'; django.setup();"
+        "from demo.tasks import add, summarize; from stack.tasks import ping;"
+        "print(add.apply((2, 3)).get(), ping.apply().get(), summarize.apply(('seattle-weather',)).get()['rows'])"
+    )
+    env = {"SECRET_KEY": "u", "REDIS_PASSWORD": "u", "REDIS_URL": "redis://127.0.0.1:1/0", "LOG_LEVEL": "ERROR"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        cwd=APP,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.split() == ["5", "pong", "1461"]
