@@ -4,7 +4,7 @@ One folder a service, so that each service can be given its own and no other. A 
 Redis gets hashes only: `redis/users.acl`, made anew from the passwords each time.
 
 --containers <own>        for compose: files 0400 of the user who reads them; a file of <own> wins over a random one
---rotate <service/name>   a new one in place of this one; Redis goes on taking the old password too
+--rotate <service/name>   a new one in place of this one; Redis goes on taking the old passwords too
 --finish                  Redis takes the new password only
 --list                    the names of all secrets
 
@@ -136,7 +136,7 @@ def acl(folder: Path) -> str:
     lines = [_DEFAULT]
     for user, rights in USERS.items():
         path = folder / "redis" / "admin_password" if user == "admin" else folder / user / "redis_password"
-        passwords = [text for text in (_read(path), _read(path.with_suffix(".old"))) if text]
+        passwords = [text for text in (_read(path), *_old(path)) if text]
         hashes = " ".join("#" + hashlib.sha256(text.encode()).hexdigest() for text in passwords)
         lines.append(f"user {user} on {hashes} {rights}")
     return "\n".join(lines) + "\n"
@@ -157,10 +157,15 @@ def _read(path: Path) -> str | None:
     return path.read_text().strip() if path.exists() else None
 
 
+def _old(path: Path) -> list[str]:
+    """Every value since the last `--finish`; a rotation that was broken off and begun again leaves several."""
+    return (_read(path.with_suffix(".old")) or "").splitlines()
+
+
 def _replace(path: Path, text: str) -> None:
-    """A new value; Redis takes the old one too until `--finish`, so that nobody is locked out meanwhile."""
-    if path.name in ("redis_password", "admin_password") and path.exists():
-        _write(path.with_suffix(".old"), path.read_text())
+    """A new value; Redis takes the old ones too until `--finish`, so that nobody is locked out meanwhile."""
+    if path.name in ("redis_password", "admin_password") and (known := _read(path)):
+        _write(path.with_suffix(".old"), "\n".join([*_old(path), known]))
     _write(path, text)
 
 
