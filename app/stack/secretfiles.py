@@ -36,17 +36,21 @@ SHARED = ("secret_key", "database_password")
 OWNERS = {"redis": 999, "db": 999}
 APP = 10001
 
-# What each Redis user may do, by command. Keys are open: a queue may have any name, and Redis 6.2 is supported.
+# What each Redis user may do, by command. Keys are open, as a queue may have any name, but where one could take or
+# delete another's messages. `acl_for` in deploy/redis.py says the same as far as Redis 6.2 can: it knows keys by user
+# only, neither by command (in brackets) nor for reading (%R).
 _CONNECT = "auth hello ping select client|setinfo client|setname multi exec discard watch unwatch"
 # What kombu needs to know a queue and put a task into it, with the record and the result of the task.
 _SEND = (
     "lpush llen sadd smembers zadd zrangebyscore time evalsha script|load script|exists publish "
-    "hset hsetnx hget hmget hgetall hdel set setex get mget exists expire pexpire pttl del"
+    "hset hsetnx hget hmget hgetall hdel set setex get mget exists expire pexpire pttl"
 )
+# Records, results and schedules are forgotten; a queue is not.
+_FORGET = " (~stack:* ~celery-* ~redbeat:* +del)"
 _SCHEDULES = "zrem zrange zscore zcard srem"
 _CONSUME = (
     "info brpop rpop rpush lrange zrem zrange zcount zrevrangebyscore srem sismember incr hincrby "
-    "subscribe unsubscribe psubscribe punsubscribe"
+    "subscribe unsubscribe psubscribe punsubscribe del"
 )
 # Flower listens, asks workers over their mailboxes and reads the length of queues.
 _WATCH = (
@@ -60,16 +64,16 @@ _WATCH = (
 _DEFAULT = "user default off ~* &* +@all"
 
 
-def _only(*commands: str) -> str:
-    return "~* &* -@all " + " ".join(f"+{command}" for command in dict.fromkeys(" ".join(commands).split()))
+def _only(*commands: str, keys: str = "~*") -> str:
+    return f"{keys} &* -@all " + " ".join(f"+{command}" for command in dict.fromkeys(" ".join(commands).split()))
 
 
 USERS = {
     # A view that waits for a result (`.get()`) subscribes to it.
-    "web": _only(_CONNECT, _SEND, _SCHEDULES, "subscribe unsubscribe"),
+    "web": _only(_CONNECT, _SEND, _SCHEDULES, "subscribe unsubscribe") + _FORGET,
     "worker": _only(_CONNECT, _SEND, _CONSUME),
-    "beat": _only(_CONNECT, _SEND, _SCHEDULES),
-    "flower": _only(_CONNECT, _WATCH),
+    "beat": _only(_CONNECT, _SEND, _SCHEDULES) + _FORGET,
+    "flower": _only(_CONNECT, _WATCH, keys="%R~* ~_kombu.binding.* ~*.reply.celery.pidbox* ~celeryev* ~unacked_mutex"),
     "admin": "~* &* +@all",
 }
 # In Kubernetes, KEDA counts what waits and what runs, by a script.
