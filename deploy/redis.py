@@ -47,8 +47,12 @@ def acl_for(text: str, server: tuple[int, ...]) -> str:
     """The users as a server of this version takes them.
 
     7.0 knows its subcommands and refuses a file that names a later one (CLIENT SETINFO is of 7.2, and clients do
-    without it); 6.2 takes any.
+    without it); 6.2 takes any. 6.2 knows neither keys that may only be read nor rights in brackets, so a user whose
+    keys are named that way may use its commands on all keys there.
     """
+    if server < (7, 0):
+        text = re.sub(r"%R~\*(?: ~\S+)*", "~*", text)
+        return re.sub(r"\((?:~\S+ )*([^)]*)\)", r"\1", text)
     return text.replace(" +client|setinfo", "") if (7, 0) <= server < (7, 2) else text
 
 

@@ -1,5 +1,6 @@
-"""Uploads of the demo."""
+"""Uploads of the demo, and the reports on them."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -20,6 +21,12 @@ class DatasetInfo(Schema):
     rows: int
 
 
+class ReportInfo(Schema):
+    task_id: str
+    created_at: datetime
+    result: dict[str, Any]
+
+
 @router.post("", response={201: DatasetInfo, 413: Problem, 415: Problem, 422: Problem, 503: Problem})
 def upload(request: HttpRequest, file: File[UploadedFile]) -> Any:
     """Upload a CSV with a header line, 5 MiB at most; `summarize` takes the id."""
@@ -30,3 +37,12 @@ def upload(request: HttpRequest, file: File[UploadedFile]) -> Any:
     except ValueError as error:
         raise HttpError(422, f"file: {error}.") from None
     return 201, {"id": str(dataset.id), "name": dataset.name, "rows": dataset.rows}
+
+
+@router.get("/{dataset}/reports", response={200: list[ReportInfo], 404: Problem, 503: Problem})
+def list_reports(request: HttpRequest, dataset: str) -> Any:
+    """The newest reports of `summarize` on a data set: an uploaded one by its id, a shipped one by its name."""
+    try:
+        return store.reports(store.known(dataset))
+    except LookupError as error:
+        raise HttpError(404, f"{error}.") from None

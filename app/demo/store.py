@@ -5,11 +5,15 @@ import io
 import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from demo.models import Dataset
+from django.db.models import QuerySet
+
+from demo.models import Dataset, Report
 
 SHIPPED = {"seattle-weather": Path(__file__).parent / "data" / "seattle-weather.csv"}
 MAX_COLUMNS = 200
+KEEP = 20  # reports of one data set; the schedule makes one every six hours, for ever
 
 
 def parse(text: str) -> Iterator[dict[str, str]]:
@@ -59,11 +63,35 @@ def read_rows(dataset: str) -> tuple[Iterator[dict[str, str]], int]:
     Raises:
         LookupError: there is none.
     """
-    if dataset in SHIPPED:
-        text = SHIPPED[dataset].read_text(encoding="utf-8")
+    if (name := known(dataset)) in SHIPPED:
+        text = SHIPPED[name].read_text(encoding="utf-8")
         return parse(text), count(parse(text))
+    stored = Dataset.objects.get(pk=name)
+    return parse(stored.content), stored.rows
+
+
+def known(dataset: str) -> str:
+    """The data set as reports name it: a shipped one's name, or an uploaded one's id.
+
+    Raises:
+        LookupError: there is none.
+    """
+    if dataset in SHIPPED:
+        return dataset
     try:
-        stored = Dataset.objects.get(pk=uuid.UUID(dataset))
+        return str(Dataset.objects.only("id").get(pk=uuid.UUID(dataset)).id)
     except (ValueError, Dataset.DoesNotExist):
         raise LookupError(f"there is no data set {dataset!r}; shipped: {', '.join(SHIPPED)}") from None
-    return parse(stored.content), stored.rows
+
+
+def keep_report(dataset: str, task_id: str, result: dict[str, Any]) -> None:
+    """Store what a task found, once however often it ran, and forget all but the newest KEEP of the data set."""
+    dataset = known(dataset)
+    Report.objects.update_or_create(task_id=task_id, defaults={"dataset": dataset, "result": result})
+    newest = reports(dataset).values_list("pk", flat=True)
+    Report.objects.filter(dataset=dataset).exclude(pk__in=list(newest)).delete()
+
+
+def reports(dataset: str) -> QuerySet[Report]:
+    """The reports of a data set that are kept, the newest first."""
+    return Report.objects.filter(dataset=dataset).order_by("-created_at", "-pk")[:KEEP]

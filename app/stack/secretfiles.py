@@ -4,7 +4,7 @@ One folder a service, so that each service can be given its own and no other. A 
 Redis gets hashes only: `redis/users.acl`, made anew from the passwords each time.
 
 --containers <own>        for compose: files 0400 of the user who reads them; a file of <own> wins over a random one
---rotate <service/name>   a new one in place of this one; Redis goes on taking the old password too
+--rotate <service/name>   a new one in place of this one; Redis goes on taking the old passwords too
 --finish                  Redis takes the new password only
 --list                    the names of all secrets
 
@@ -36,17 +36,21 @@ SHARED = ("secret_key", "database_password")
 OWNERS = {"redis": 999, "db": 999}
 APP = 10001
 
-# What each Redis user may do, by command. Keys are open: a queue may have any name, and Redis 6.2 is supported.
+# What each Redis user may do, by command. Keys are open, as a queue may have any name, but where one could take or
+# delete another's messages. `acl_for` in deploy/redis.py says the same as far as Redis 6.2 can: it knows keys by user
+# only, neither by command (in brackets) nor for reading (%R).
 _CONNECT = "auth hello ping select client|setinfo client|setname multi exec discard watch unwatch"
 # What kombu needs to know a queue and put a task into it, with the record and the result of the task.
 _SEND = (
     "lpush llen sadd smembers zadd zrangebyscore time evalsha script|load script|exists publish "
-    "hset hsetnx hget hmget hgetall hdel set setex get mget exists expire pexpire pttl del"
+    "hset hsetnx hget hmget hgetall hdel set setex get mget exists expire pexpire pttl"
 )
+# Records, results and schedules are forgotten; a queue is not.
+_FORGET = " (~stack:* ~celery-* ~redbeat:* +del)"
 _SCHEDULES = "zrem zrange zscore zcard srem"
 _CONSUME = (
     "info brpop rpop rpush lrange zrem zrange zcount zrevrangebyscore srem sismember incr hincrby "
-    "subscribe unsubscribe psubscribe punsubscribe"
+    "subscribe unsubscribe psubscribe punsubscribe del"
 )
 # Flower listens, asks workers over their mailboxes and reads the length of queues.
 _WATCH = (
@@ -60,16 +64,16 @@ _WATCH = (
 _DEFAULT = "user default off ~* &* +@all"
 
 
-def _only(*commands: str) -> str:
-    return "~* &* -@all " + " ".join(f"+{command}" for command in dict.fromkeys(" ".join(commands).split()))
+def _only(*commands: str, keys: str = "~*") -> str:
+    return f"{keys} &* -@all " + " ".join(f"+{command}" for command in dict.fromkeys(" ".join(commands).split()))
 
 
 USERS = {
     # A view that waits for a result (`.get()`) subscribes to it.
-    "web": _only(_CONNECT, _SEND, _SCHEDULES, "subscribe unsubscribe"),
+    "web": _only(_CONNECT, _SEND, _SCHEDULES, "subscribe unsubscribe") + _FORGET,
     "worker": _only(_CONNECT, _SEND, _CONSUME),
-    "beat": _only(_CONNECT, _SEND, _SCHEDULES),
-    "flower": _only(_CONNECT, _WATCH),
+    "beat": _only(_CONNECT, _SEND, _SCHEDULES) + _FORGET,
+    "flower": _only(_CONNECT, _WATCH, keys="%R~* ~_kombu.binding.* ~*.reply.celery.pidbox* ~celeryev* ~unacked_mutex"),
     "admin": "~* &* +@all",
 }
 # In Kubernetes, KEDA counts what waits and what runs, by a script.
@@ -136,7 +140,7 @@ def acl(folder: Path) -> str:
     lines = [_DEFAULT]
     for user, rights in USERS.items():
         path = folder / "redis" / "admin_password" if user == "admin" else folder / user / "redis_password"
-        passwords = [text for text in (_read(path), _read(path.with_suffix(".old"))) if text]
+        passwords = [text for text in (_read(path), *_old(path)) if text]
         hashes = " ".join("#" + hashlib.sha256(text.encode()).hexdigest() for text in passwords)
         lines.append(f"user {user} on {hashes} {rights}")
     return "\n".join(lines) + "\n"
@@ -157,10 +161,15 @@ def _read(path: Path) -> str | None:
     return path.read_text().strip() if path.exists() else None
 
 
+def _old(path: Path) -> list[str]:
+    """Every value since the last `--finish`; a rotation that was broken off and begun again leaves several."""
+    return (_read(path.with_suffix(".old")) or "").splitlines()
+
+
 def _replace(path: Path, text: str) -> None:
-    """A new value; Redis takes the old one too until `--finish`, so that nobody is locked out meanwhile."""
-    if path.name in ("redis_password", "admin_password") and path.exists():
-        _write(path.with_suffix(".old"), path.read_text())
+    """A new value; Redis takes the old ones too until `--finish`, so that nobody is locked out meanwhile."""
+    if path.name in ("redis_password", "admin_password") and (known := _read(path)):
+        _write(path.with_suffix(".old"), "\n".join([*_old(path), known]))
     _write(path, text)
 
 

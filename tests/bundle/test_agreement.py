@@ -1,6 +1,7 @@
 """Files that must agree do: roles, stop times, versions, locks."""
 
 import configparser
+import hashlib
 import os
 import re
 import runpy
@@ -125,6 +126,19 @@ def test_secrets_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path)
     assert [
         oct(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_mode & 0o077
     ] == []
+
+
+def test_a_password_stays_known_to_redis_however_often_it_is_rotated_before_the_end(tmp_path: Path) -> None:
+    secretfiles.make(tmp_path)
+    path, values = tmp_path / "web" / "redis_password", []
+    for _ in range(3):
+        values.append(path.read_text())
+        secretfiles.rotate(tmp_path, "web/redis_password")
+    values.append(path.read_text())
+
+    assert len(set(values)) == 4
+    for value in values:
+        assert hashlib.sha256(value.encode()).hexdigest() in secretfiles.acl(tmp_path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to the user who reads it")

@@ -76,20 +76,20 @@ MIGRATION = """from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("demo", "0001_initial")]
+    dependencies = [("demo", "0002_reports")]
     operations = [migrations.AddField("dataset", "note", models.TextField(null=True))]
 """
 
 
 def test_a_roll_out_with_a_pending_migration_applies_it_once_and_fails_no_request(stack: Compose, api: Client) -> None:
-    (stack.root / "app/demo/migrations/0002_note.py").write_text(MIGRATION)
+    (stack.root / "app/demo/migrations/0003_note.py").write_text(MIGRATION)
 
     with load(api) as seen:
         done = stack.run("make", "deploy", "TARGET=compose")
     assert done.returncode == 0, done.stdout + done.stderr
 
     assert not seen["failed"], seen["failed"][:5]
-    assert "[X] 0002_note" in stack.exec("web", "python", "app/manage.py", "showmigrations", "demo")
+    assert "[X] 0003_note" in stack.exec("web", "python", "app/manage.py", "showmigrations", "demo")
     csv = {"file": ("a.csv", "a,b\n1,2\n")}
     dataset = requests.post(f"{stack.base_url}/api/datasets", files=csv, timeout=10).json()
     assert api.run("summarize", dataset["id"])["result"]["rows"] == 1

@@ -65,6 +65,31 @@ def test_an_uploaded_file_has_the_same_figures(api: Client) -> None:
     check_figures(done["result"], WEATHER.read_text())
 
 
+def test_the_reports_on_an_uploaded_file_are_kept_and_read_newest_first(api: Client) -> None:
+    dataset = uploaded(api, WEATHER.read_bytes())["id"]
+    assert api.get(f"/api/datasets/{dataset}/reports").json() == []
+
+    tasks = [api.run("summarize", dataset, within=20) for _ in range(2)]
+
+    reports = api.get(f"/api/datasets/{dataset}/reports").json()
+    assert [report["task_id"] for report in reports] == [task["id"] for task in reversed(tasks)]
+    assert [report["result"] for report in reports] == [task["result"] for task in tasks]
+    assert reports[0]["created_at"] > reports[1]["created_at"]
+
+
+def test_reports_on_a_shipped_data_set_are_found_by_its_name(api: Client) -> None:
+    task = api.run("summarize", "seattle-weather", within=20)
+
+    reports = api.get("/api/datasets/seattle-weather/reports").json()
+
+    assert task["id"] in [report["task_id"] for report in reports]
+
+
+@pytest.mark.parametrize("dataset", ["no-such", "00000000-0000-0000-0000-000000000000"])
+def test_reports_on_an_unknown_data_set_are_a_404_that_says_which_are_known(api: Client, dataset: str) -> None:
+    assert "seattle-weather" in api.error(api.get(f"/api/datasets/{dataset}/reports"), 404)
+
+
 def test_a_long_summary_shows_how_far_it_is(api: Client) -> None:
     header, *days = WEATHER.read_text().splitlines()
     text = "\n".join([header, *days * 40])
