@@ -51,11 +51,17 @@ def build(kustomization: str) -> subprocess.CompletedProcess[str]:
 
 
 @functools.cache
+def objects_of(kustomization: str) -> list[dict[str, Any]]:
+    """The objects that an overlay with this text makes."""
+    done = build(kustomization)
+    assert done.returncode == 0, done.stderr
+    return [item for item in yaml.safe_load_all(done.stdout) if item]
+
+
+@functools.cache
 def render(name: str) -> Objects:
     """The objects of a combination by kind and name; a generated name without its hash."""
-    done = build(combinations()[name])
-    assert done.returncode == 0, done.stderr
-    objects = [item for item in yaml.safe_load_all(done.stdout) if item]
+    objects = objects_of(combinations()[name])
     return {(item["kind"], re.sub(r"-[a-z0-9]{10}$", "", item["metadata"]["name"])): item for item in objects}
 
 
