@@ -1,9 +1,13 @@
-"""The manifests as kustomize renders them: every overlay, and every combination that a README of k8s/ shows."""
+"""The manifests as kustomize renders them: every overlay, and every combination that a README of k8s/ shows.
+
+python -m tests.bundle.rendering     print all of it, each object once
+"""
 
 import functools
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -91,3 +95,16 @@ def environment_of(name: str, workload: str, container: dict[str, Any]) -> dict[
 
 
 ALL = sorted(combinations())
+
+
+def main() -> None:
+    """For a scanner, whose one run over everything takes a tenth of the time of a run for each combination."""
+    try:
+        texts = {yaml.safe_dump(item) for name in ALL for item in objects_of(combinations()[name])}
+    except pytest.skip.Exception as reason:
+        sys.exit(str(reason))
+    print("---\n".join(sorted(texts)))
+
+
+if __name__ == "__main__":
+    main()
