@@ -7,11 +7,11 @@ python3 deploy/cluster.py rotate [key]    a new random value for one key of the 
 OVERLAY is the folder that is applied; the default is k8s.
 """
 
-import base64
 import hashlib
 import json
 import os
 import re
+import runpy
 import secrets
 import subprocess
 import sys
@@ -21,8 +21,10 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parent.parent
 OVERLAY = os.environ.get("OVERLAY") or "k8s"
 READY_WITHIN = 300  # seconds for a role to become ready: it may wait for a volume or for a large log of Redis
-# What a `down` takes away. Not among them: the namespace, the Secret, the volumes.
-WORKLOADS = "deployment,statefulset,job,service,configmap,poddisruptionbudget,networkpolicy,ingress,hpa"
+# What a `down` takes away, in this order. Not among it: the namespace, the Secret and who makes it, the volumes.
+SCALERS = ("scaledobject", "triggerauthentication", "hpa")  # first, or they would start what was stopped
+WORKLOADS = ("deployment", "job")  # then these and their pods: a worker hands its tasks back to a Redis that answers
+REST = ("statefulset", "service", "configmap", "poddisruptionbudget", "networkpolicy", "ingress")
 # Which roles read a key that is not one role's own; Redis and KEDA take theirs from the Secret themselves.
 READERS = {
     "secret_key": ("web", "worker", "beat"),
@@ -30,6 +32,7 @@ READERS = {
     "api_token": ("web",),
     "flower_password": ("flower",),
 }
+KEYS = runpy.run_path(str(PROJECT / "k8s" / "base" / "make_secrets.py"))["KEYS"]
 DATABASE_USERS = {"database_password": "app", "postgres_password": "postgres"}
 
 
@@ -68,25 +71,46 @@ def up() -> None:
         try:
             kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
         except Stop as reason:
-            events = kubectl(*space, "get", "events", "--sort-by=.lastTimestamp").splitlines()[-15:]
-            pods = kubectl(*space, "get", "pods")
-            raise Stop(f"{reason}\n{pods}\n" + "\n".join(events) + "\nk8s/README.md: It does not start") from None
+            raise Stop(f"{reason}\n{story(space)}\nk8s/README.md: It does not start") from None
     proof = (PROJECT / "deploy" / "proof_in_pod.py").read_text()
     print(kubectl(*space, "exec", "-i", "deployment/web", "-c", "app", "--", "python", "-", text=proof), end="")
     text = " ".join(("kubectl", *space))
     print(f"""
   page      {text} port-forward service/web 8000        http://127.0.0.1:8000/
-  token     {text} get secret app-secrets -o jsonpath='{{.data.api_token}}' | base64 -d
-  Flower    {text} port-forward service/flower 5555     http://127.0.0.1:5555/   user flower, secret flower_password
-  stop      make down TARGET=k8s
-""")
+  token     {text} get secret app-secrets -o jsonpath='{{.data.api_token}}' | base64 -d""")
+    if kubectl(*space, "get", "deployment", "flower", "--ignore-not-found"):
+        print(f"  Flower    {text} port-forward service/flower 5555     http://127.0.0.1:5555/   "
+              "user flower, secret flower_password")  # fmt: skip
+    print("  stop      make down TARGET=k8s\n")
+
+
+def story(space: tuple[str, ...]) -> str:
+    """What an operator would look at: the pods, the last events, the end of the log of each pod that is not ready."""
+    pods = json.loads(kubectl(*space, "get", "pods", "-o", "json"))["items"]
+    told = [
+        kubectl(*space, "get", "pods"),
+        *kubectl(*space, "get", "events", "--sort-by=.lastTimestamp").splitlines()[-15:],
+    ]
+    for pod in pods:
+        states = pod["status"].get("containerStatuses", [{"ready": False}])
+        if pod["status"]["phase"] != "Succeeded" and not all(state["ready"] for state in states):
+            name = pod["metadata"]["name"]
+            told.append(f"--- the end of {name}'s log")
+            try:
+                told.append(kubectl(*space, "logs", name, "--all-containers", "--prefix", "--tail=15"))
+            except Stop as reason:  # a container that never started has none
+                told.append(str(reason).splitlines()[-1])
+    return "\n".join(told)
 
 
 def down() -> None:
     space = ("--namespace", namespace())
     label = ("-l", "app.kubernetes.io/part-of=django-celery-stack")
-    kinds = WORKLOADS + (",scaledobject,triggerauthentication" if "keda.sh" in kubectl("api-versions") else "")
-    print(kubectl(*space, "delete", kinds, *label, "--ignore-not-found"), end="")
+    scalers = [kind for kind in SCALERS if kind == "hpa" or "keda.sh" in kubectl("api-versions")]
+    for kinds in (scalers, WORKLOADS, REST):
+        # In the foreground: it returns when the pods are gone, not when nobody wants them any more.
+        done = kubectl(*space, "delete", ",".join(kinds), *label, "--cascade=foreground", "--ignore-not-found")
+        print(done, end="", flush=True)
     print("the volumes and the Secret are kept: make up TARGET=k8s finds them again")
 
 
@@ -97,32 +121,34 @@ def rotate(key: str) -> None:
         Stop: there is no such key, or a step failed; the text says which.
     """
     space = ("--namespace", namespace())
-    data = values(space)
-    if key not in data:
-        raise Stop(f"there is no key {key!r}; there are: {', '.join(sorted(data))}")
-    old, new = base64.b64decode(data[key]).decode().strip(), secrets.token_urlsafe(50)
-    user = key.removesuffix("_redis_password")
-    if user != key:
+    keys = own_keys(space)
+    if key not in keys:
+        raise Stop(f"{key!r} is no key of the stack's own; those are: {', '.join(keys)}")
+    user, new = key.removesuffix("_redis_password"), secrets.token_urlsafe(50)
+    # Before the Secret changes: it may hold the only copy of a password that somebody else's server knows.
+    if key in DATABASE_USERS:
+        in_database(space, "SELECT 1;")
+    elif user != key:
         in_redis(space, f"ACL SETUSER {user} #{digest(new)}")
     patch = json.dumps({"stringData": {key: new}})
     kubectl(*space, "patch", "secret", "app-secrets", "--patch-file", "/dev/stdin", text=patch)
     if key in DATABASE_USERS:
         # PostgreSQL knows one password: until the roles are new, a new connection of theirs fails.
-        statement = f"ALTER ROLE {DATABASE_USERS[key]} PASSWORD '{new}';"
-        kubectl(*space, "exec", "-i", "db-0", "--", "psql", "-qU", "postgres", "-v", "ON_ERROR_STOP=1", text=statement)
+        in_database(space, f"ALTER ROLE {DATABASE_USERS[key]} PASSWORD '{new}';")
     restart(space, READERS.get(key, (user,)))
     if key == "admin_redis_password":
         print("waiting until the pod of Redis sees the new password, which takes up to two minutes ...", flush=True)
         wait_for_file(space, digest(new))
     if user != key:
-        in_redis(space, f"ACL SETUSER {user} !{digest(old)}")
+        # All others go, those too that a rotation left which failed half-way.
+        in_redis(space, f"ACL SETUSER {user} resetpass #{digest(new)}")
     print(f"{key} is new, and the old one is worth nothing")
 
 
-def values(space: tuple[str, ...]) -> dict[str, str]:
-    """The keys of the Secret that hold a secret, and their values as Kubernetes gives them."""
+def own_keys(space: tuple[str, ...]) -> list[str]:
+    """The keys of the Secret that this stack knows the use of; yours may hold others."""
     data = json.loads(kubectl(*space, "get", "secret", "app-secrets", "-o", "json"))["data"]
-    return {key: value for key, value in data.items() if not key.endswith("_address")}
+    return sorted(data.keys() & set(KEYS))
 
 
 def restart(space: tuple[str, ...], roles: tuple[str, ...]) -> None:
@@ -135,12 +161,25 @@ def restart(space: tuple[str, ...], roles: tuple[str, ...]) -> None:
             kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
 
 
+def in_pod(space: tuple[str, ...], pod: str, script: str, text: str) -> str:
+    """What a script in the pod of Redis or PostgreSQL says; the text goes over standard input, on no command line."""
+    if not kubectl(*space, "get", "pod", pod, "--ignore-not-found"):
+        raise Stop(
+            f"there is no pod {pod} that could be told the new password. If yours is a managed service, change "
+            "the password at its provider, then edit the Secret app-secrets and restart who reads it"
+        )
+    return kubectl(*space, "exec", "-i", pod, "-c", "app", "--", "sh", "-c", script, text=text).strip()
+
+
+def in_database(space: tuple[str, ...], statement: str) -> None:
+    in_pod(space, "db-0", "exec psql -qU postgres -v ON_ERROR_STOP=1", statement)
+
+
 def in_redis(space: tuple[str, ...], command: str) -> None:
-    """A command of the operator's; over standard input, so that it is on no command line."""
     script = "REDISCLI_AUTH=$(cat /run/secrets/admin_redis_password) exec redis-cli --user admin"
-    answer = kubectl(*space, "exec", "-i", "redis-0", "-c", "app", "--", "sh", "-c", script, text=command + "\n")
-    if answer.strip() != "OK":
-        raise Stop(f"Redis answers: {answer.strip()}")
+    answer = in_pod(space, "redis-0", script, command + "\n")
+    if answer != "OK":
+        raise Stop(f"Redis answers: {answer}")
 
 
 def wait_for_file(space: tuple[str, ...], wanted: str) -> None:
@@ -170,7 +209,7 @@ def main() -> None:
             case ["rotate", key] if not key.startswith("-"):
                 rotate(key)
             case ["rotate"]:
-                print("\n".join(sorted(values(("--namespace", namespace())))))
+                print("\n".join(own_keys(("--namespace", namespace()))))
             case _:
                 sys.exit(__doc__)
     except Stop as reason:

@@ -1,5 +1,6 @@
 """Make the Secret app-secrets with random values, unless there is one. Runs once, as a Job; see secrets.yaml."""
 
+import http.client
 import json
 import secrets
 import ssl
@@ -35,15 +36,15 @@ def ask(path: str, body: object = None) -> tuple[int, dict]:
         return error.code, json.load(error)
 
 
-def main() -> str | None:
-    """What is wrong, or None. The API server may not answer in the first moments of a pod."""
-    end = time.monotonic() + 60
+def main(within: float = 60) -> str | None:
+    """What is wrong, or None. The API server may not answer, or not in JSON, in the first moments of a pod."""
+    end = time.monotonic() + within
     while True:
         try:
             return make()
-        except urllib.error.URLError as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             if time.monotonic() > end:
-                return f"the API server does not answer: {error.reason}"
+                return f"the API server does not answer: {error}"
             time.sleep(1)
 
 

@@ -69,7 +69,7 @@ def test_every_verb_that_the_readme_names_is_in_the_makefile() -> None:
     assert verbs - {line.split()[0] for line in listed.splitlines() if line} == set()
 
 
-@pytest.mark.parametrize("lock", ["base", "vm", "redis", "dev", "windows", "fuzz"])
+@pytest.mark.parametrize("lock", ["base", "vm", "redis", "dev", "windows", "fuzz", "scan"])
 def test_every_locked_requirement_has_hashes_and_no_address(lock: str) -> None:
     text = (PROJECT / "requirements" / f"{lock}.txt").read_text()
     assert "://" not in text

@@ -1,101 +1,112 @@
-"""The pairs that the network policies allow, worked out as a cluster would: the union of what selects a pod."""
+"""The pairs that the network policies allow, and no others, in every combination that has them."""
 
-from collections.abc import Callable
 from itertools import product
-from typing import Any
 
 import pytest
 
-from tests.bundle.rendering import render, workloads
+from tests.bundle.policies import Peer, Policies, pods_of
+from tests.bundle.rendering import objects_of
 
-COMBINATION = "quickstart"
-PODS = ("web", "worker", "beat", "flower", "redis", "db", "make-secrets")
-ALLOWED = {
-    ("web", "redis", 6379),
-    ("worker", "redis", 6379),
-    ("beat", "redis", 6379),
-    ("flower", "redis", 6379),
-    ("web", "db", 5432),
-    ("worker", "db", 5432),
+# Besides the quickstart and production: with one more queue, and KEDA, which come with no policy of their own.
+COMBINATIONS = {
+    "quickstart": "resources: [../..]\n",
+    "production": "resources: [../production]\n",
+    "queue": (
+        "resources: [../../base]\ncomponents: [../../components/postgres, ../../components/network-policies, "
+        "../../components/queue, ../../components/autoscaling-keda]\n"
+    ),
 }
-PORTS = {"web": 8000, "flower": 5555, "redis": 6379, "db": 5432}
-NAMED = {"http": (8000, 5555), "redis": (6379,), "postgres": (5432,)}
+every_combination = pytest.mark.parametrize("combination", COMBINATIONS)
+
+# Other people's pods. The first says that it is ours, as any pod may.
+CONTROLLERS = ("ingress-nginx", "traefik", "istio-ingress")
+FOREIGN = {
+    "pretender": Peer("pretender", "10.244.1.1", "default", {"app.kubernetes.io/name": "web"}),
+    "kube-dns": Peer("kube-dns", "10.244.1.2", "kube-system", {"k8s-app": "kube-dns"}),
+    "keda": Peer("keda", "10.244.1.3", "keda", {"app": "keda-operator"}),
+    **{name: Peer(name, f"10.244.2.{number}", name) for number, name in enumerate(CONTROLLERS)},
+}
+OUTSIDE = {
+    "internet": Peer("internet", "198.51.100.7"),
+    "internet by IPv6": Peer("internet by IPv6", "2001:db8::7"),
+    "machine of the same network": Peer("machine of the same network", "10.1.2.3"),
+    "private by IPv6": Peer("private by IPv6", "fd00::7"),
+    "metadata of the cloud": Peer("metadata of the cloud", "169.254.169.254"),
+    "API server": Peer("API server", "10.96.0.1"),
+    "managed Redis": Peer("managed Redis", "192.0.2.10"),
+    "managed database": Peer("managed database", "192.0.2.20"),
+}
+# 25 stands for what no rule names.
+PLACES = [*(("TCP", port) for port in (25, 53, 443, 5432, 5555, 6379, 6443, 8000)), ("UDP", 53), ("UDP", 6379)]
+DNS = [("TCP", 53), ("UDP", 53)]
+Ways = set[tuple[str, str, str, int]]
 
 
-def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Whether a label selector matches; the empty one matches all."""
-    plain = all(labels.get(key) == value for key, value in selector.get("matchLabels", {}).items())
-    assert all(rule["operator"] == "In" for rule in selector.get("matchExpressions", ()))
-    return plain and all(labels.get(rule["key"]) in rule["values"] for rule in selector.get("matchExpressions", ()))
+def setting(combination: str) -> tuple[Policies, dict[str, Peer], dict[str, Peer]]:
+    """The policies, our pods, and all that they may speak to."""
+    objects = objects_of(COMBINATIONS[combination])
+    ours = pods_of(objects)
+    return Policies([item for item in objects if item["kind"] == "NetworkPolicy"]), ours, ours | FOREIGN | OUTSIDE
 
 
-def policies(direction: str, labels: dict[str, str]) -> list[dict[str, Any]]:
-    items = [item for (kind, _), item in render(COMBINATION).items() if kind == "NetworkPolicy"]
-    return [
-        item["spec"]
-        for item in items
-        if direction in item["spec"]["policyTypes"] and selects(item["spec"]["podSelector"], labels)
-    ]
+def needed(ours: dict[str, Peer]) -> Ways:
+    """What our own pods need of each other."""
+    workers = [name for name in ours if name.startswith("worker")]
+    redis: Ways = {(name, "redis", "TCP", 6379) for name in ("web", "beat", "flower", *workers)}
+    database: Ways = {(name, "db", "TCP", 5432) for name in ("web", *workers)}
+    return {way for way in redis | database if way[1] in ours}
 
 
-def allows(rule: dict[str, Any], peers: str, other: dict[str, str], port: int) -> bool:
-    """Whether one rule lets a pod of the same namespace through; `peers` is `from` or `to`."""
-    ports = [entry["port"] for entry in rule.get("ports", ())]
-    if ports and not any(port == entry or port in NAMED.get(entry, ()) for entry in ports):
-        return False
-    if peers not in rule:
-        return True
-    return any("podSelector" in peer and "namespaceSelector" not in peer and selects(peer["podSelector"], other)
-               for peer in rule[peers])  # fmt: skip
+def ways_out(ours: dict[str, Peer], everybody: dict[str, Peer], combination: str) -> Ways:
+    """The ways out that are needed."""
+    found = needed(ours) | {(name, other, *place) for name, other, place in product(ours, everybody, DNS)}
+    # The address of the API server is each cluster's own.
+    found |= {("make-secrets", other, "TCP", port) for other, port in product(everybody, (443, 6443))}
+    workers = [name for name in ours if name.startswith("worker")]
+    public = ("internet", "internet by IPv6", "managed Redis", "managed database")  # the worker may mail anybody
+    found |= {(name, other, *place) for name, other, place in product(workers, public, PLACES)}
+    if combination == "production":
+        found |= {(name, "managed Redis", "TCP", 6379) for name in ("web", "beat", "flower")}
+        found |= {("web", "managed database", "TCP", 5432)}
+    return found
 
 
-def lets_out(source: dict[str, str], target: dict[str, str], port: int) -> bool:
-    rules = [rule for spec in policies("Egress", source) for rule in spec.get("egress", ())]
-    return any(allows(rule, "to", target, port) for rule in rules)
-
-
-def lets_in(source: dict[str, str], target: dict[str, str], port: int) -> bool:
-    rules = [rule for spec in policies("Ingress", target) for rule in spec.get("ingress", ())]
-    return any(allows(rule, "from", source, port) for rule in rules)
-
-
-def labels_of(name: str) -> dict[str, str]:
-    return dict(workloads(COMBINATION)[name]["spec"]["template"]["metadata"]["labels"])
-
-
-@pytest.mark.parametrize("side", [lets_out, lets_in])
-def test_each_side_allows_exactly_the_needed_pairs(side: Callable[..., bool]) -> None:
-    assert set(workloads(COMBINATION)) == set(PODS)
-    pairs = {
-        (source, target, port)
-        for source, target, port in product(PODS, PODS, sorted(PORTS.values()))
-        if side(labels_of(source), labels_of(target), port)
+@every_combination
+def test_out_of_each_pod_leads_what_it_needs_and_nothing_else(combination: str) -> None:
+    policies, ours, everybody = setting(combination)
+    found = {
+        (source, target, *place)
+        for source, target, place in product(ours, everybody, PLACES)
+        if policies.lets_out(ours[source], everybody[target], *place)
     }
-    assert pairs == ALLOWED
+    assert found ^ ways_out(ours, everybody, combination) == set()
 
 
-def test_every_pod_is_selected_in_both_directions() -> None:
-    for name, direction in product(PODS, ("Ingress", "Egress")):
-        assert policies(direction, labels_of(name)), f"{name}: {direction} is open"
-
-
-def test_only_the_worker_and_the_job_have_a_way_out() -> None:
-    outside = {
-        name
-        for name in PODS
-        for spec in policies("Egress", labels_of(name))
-        for rule in spec.get("egress", ())
-        if [entry["port"] for entry in rule.get("ports", ())] != [53, 53]
-        and ("to" not in rule or any("ipBlock" in peer for peer in rule["to"]))
+@every_combination
+def test_into_each_pod_comes_who_needs_it_and_nobody_else(combination: str) -> None:
+    policies, ours, everybody = setting(combination)
+    found = {
+        (source, target, *place)
+        for source, target, place in product(everybody, ours, PLACES)
+        if policies.lets_in(everybody[source], ours[target], *place)
     }
-    assert outside == {"worker", "make-secrets"}
+    wanted = needed(ours) | {(name, "web", "TCP", 8000) for name in CONTROLLERS} | {("keda", "redis", "TCP", 6379)}
+    assert found ^ {way for way in wanted if way[1] in ours} == set()
 
 
-def test_tasks_reach_no_private_address() -> None:
-    (spec,) = [
-        item["spec"]
-        for (kind, name), item in render(COMBINATION).items()
-        if (kind, name) == ("NetworkPolicy", "worker")
-    ]
-    (block,) = [peer["ipBlock"] for rule in spec["egress"] for peer in rule["to"] if "0.0.0.0/0" in str(peer)]
-    assert {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"} <= set(block["except"])
+@every_combination
+def test_every_pod_is_selected_in_both_directions(combination: str) -> None:
+    policies, ours, _ = setting(combination)
+    for pod, direction in product(ours.values(), ("Ingress", "Egress")):
+        assert policies.of(direction, pod), f"{pod.name}: {direction} is open"
+
+
+def test_a_managed_redis_at_a_private_address_is_reached_by_the_rule_for_it_alone() -> None:
+    """The worker's way to the internet would hide that its way to the managed services is missing."""
+    policies, ours, _ = setting("production")
+    own = Policies([item for item in policies.objects if item["metadata"]["name"].startswith("managed-")])
+    for role, other, port in product(("web", "worker"), ("managed Redis", "managed database"), (6379, 5432)):
+        assert own.lets_out(ours[role], OUTSIDE[other], "TCP", port) is ((other, port) in MANAGED), (role, other, port)
+
+
+MANAGED = {("managed Redis", 6379), ("managed database", 5432)}

@@ -1,5 +1,6 @@
 """From an empty cluster to nothing, with the commands of k8s/README.md."""
 
+import json
 import os
 import subprocess
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.e2e.client import Client
 from tests.e2e.k8s import CHECKOUT, SHELL, Kubernetes
+from tests.traffic import Runs
 from tests.waiting import wait_until
 
 
@@ -28,20 +30,42 @@ def make(target: Kubernetes, verb: str) -> str:
     return done.stdout
 
 
+def volumes(target: Kubernetes) -> list[str]:
+    """The volumes that belong to a claim of the target's namespace."""
+    items = json.loads(target.kubectl("get", "persistentvolume", "-o", "json"))["items"]
+    claimed = [item for item in items if item["spec"].get("claimRef", {}).get("namespace") == target.namespace]
+    return [item["metadata"]["name"] for item in claimed]
+
+
 def test_up_proves_a_task_and_down_keeps_what_up_finds_again(overlay: Kubernetes) -> None:
     try:
         assert "add(2, 3) = 5" in make(overlay, "up")
         api = Client(overlay.base_url, overlay.api_token)
         overlay.stop("worker")
         queued, token = api.submit("add", 20, 22), overlay.api_token
+        kept = volumes(overlay)
+        assert len(kept) == 2
 
         make(overlay, "down")
-        wait_until(lambda: overlay.kubectl("get", "pods", "-o", "name") == "", 90)
-        assert overlay.api_token == token
+        assert overlay.kubectl("get", "pods", "-o", "name") == ""
+        assert (overlay.api_token, volumes(overlay)) == (token, kept)
 
         overlay.name_the_address()  # a new Service has a new one
         assert "add(2, 3) = 5" in make(overlay, "up")
-        assert Client(overlay.base_url, token).done(queued, within=20)["result"] == 42
+        api = Client(overlay.base_url, token)
+        assert api.done(queued, within=20)["result"] == 42
+
+        # And what runs at a `down` is finished, and acknowledged to a Redis that still answers.
+        runs, running = Runs(api, "sleep"), api.submit("sleep", 20)
+        api.reaches(running, "STARTED")
+        make(overlay, "down")
+        overlay.name_the_address()
+        make(overlay, "up")
+        api = runs.api = Client(overlay.base_url, token)
+        assert api.done(running, within=20)["state"] == "SUCCESS"
+        assert overlay.redis("hlen", "unacked") == "0"
+        assert runs.since() == 1
     finally:
         overlay.run("delete", "-k", str(overlay.overlay), timeout=180)
     assert overlay.run("get", "namespace", overlay.namespace).returncode != 0, "delete -k must leave nothing"
+    wait_until(lambda: not volumes(overlay), 60)

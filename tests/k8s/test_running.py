@@ -64,21 +64,52 @@ def test_the_secret_is_random_and_a_second_run_of_the_job_leaves_it_alone(stack:
     assert "nothing to do" in stack.kubectl("logs", "job/make-secrets")
 
 
-@pytest.mark.parametrize("key", ["web_redis_password", "database_password"])
-def test_a_rotated_secret_is_new_and_the_old_one_is_worth_nothing(stack: Kubernetes, api: Client, key: str) -> None:
-    old = stack.secret(key)
-    done = subprocess.run(
+def rotate(stack: Kubernetes, key: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         ["make", "rotate-secret", "TARGET=k8s", f"NAME={key}"],
         cwd=CHECKOUT, env=stack.env | {"OVERLAY": str(stack.overlay)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def log_in(stack: Kubernetes, user: str, password: str) -> str:
+    """What Redis says to this user with this password."""
+    done = stack.run("exec", "redis-0", "-c", "app", "--", "redis-cli", "--user", user, "--pass", password, "ping")
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("key", ["web_redis_password", "database_password"])
+def test_a_rotated_secret_is_new_and_the_old_one_is_worth_nothing(stack: Kubernetes, api: Client, key: str) -> None:
+    old = stack.secret(key)
+    if key == "web_redis_password":  # as a rotation leaves it that stopped after its first step
+        stack.redis("ACL", "SETUSER", "web", ">left-over")
+    done = rotate(stack, key)
     assert done.returncode == 0, done.stdout + done.stderr
 
     assert stack.secret(key) != old
     assert old not in done.stdout + done.stderr
     assert api.run("add", 2, 2, within=30)["result"] == 4
     if key == "web_redis_password":
-        say = stack.run("exec", "redis-0", "-c", "app", "--", "redis-cli", "--user", "web", "--pass", old, "ping")
-        assert "WRONGPASS" in say.stdout + say.stderr
+        assert "PONG" in log_in(stack, "web", stack.secret(key))
+        assert "WRONGPASS" in log_in(stack, "web", old)
+        assert "WRONGPASS" in log_in(stack, "web", "left-over")
+
+
+def test_a_secret_that_a_foreign_server_knows_is_not_rotated(stack: Kubernetes) -> None:
+    stack.kubectl("patch", "secret", "app-secrets", "-p", json.dumps({"stringData": {"mail_password": "mine"}}))
+    done = rotate(stack, "mail_password")
+    assert done.returncode != 0
+    assert "no key of the stack's own" in done.stderr
+    assert stack.secret("mail_password") == "mine"
+
+    before = stack.secret("database_password")
+    stack.stop("db")  # as with external-services, where there is no such pod
+    try:
+        done = rotate(stack, "database_password")
+        assert done.returncode != 0
+        assert "change the password at its provider" in done.stderr
+        assert stack.secret("database_password") == before
+    finally:
+        stack.start("db")
 
 
 def test_redis_deleted_with_queued_tasks_loses_none(stack: Kubernetes, api: Client) -> None:
