@@ -11,22 +11,22 @@ from ninja import Field, Path, Router, Schema
 from ninja.errors import HttpError
 from redbeat.schedulers import ensure_conf, get_redis
 
-from stack.api import Problem
+from stack.api import Body, Problem
 from stack.scheduler import Entry
-from stack.schemas import api_tasks, bind
+from stack.schemas import api_task, bind
 
 logger = structlog.get_logger(__name__)
 router = Router(tags=["schedules"])
 MAX_EVERY = 366 * 86400
 
 
-class Options(Schema):
+class Options(Body):
     queue: str | None = Field(default=None, min_length=1, max_length=100, pattern="^[^:]+$")
     expires: float | None = Field(default=None, gt=0, le=MAX_EVERY)
     priority: int | None = Field(default=None, ge=0, le=9)
 
 
-class ScheduleIn(Schema):
+class ScheduleIn(Body):
     """What is left out of a schedule that exists stays as it is; a new one needs `task` and `every` or `crontab`."""
 
     task: str | None = None
@@ -111,7 +111,7 @@ def _entry(name: str, body: ScheduleIn, before: Entry | None) -> Entry:
     args = body.args if body.args is not None else list(before.args or ()) if before else []
     kwargs = body.kwargs if body.kwargs is not None else dict(before.kwargs or {}) if before else {}
     if body.task or body.args is not None or body.kwargs is not None:
-        task = api_tasks().get(task_name)
+        task = api_task(task_name)
         if task is None:
             raise ValueError(f"task: there is no task {task_name[:200]!r}; GET /api/tasks lists those that may be run.")
         bind(task, args, kwargs)
