@@ -10,6 +10,7 @@ from kombu.exceptions import OperationalError
 from ninja import NinjaAPI, Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
+from pydantic import ConfigDict
 
 import redis
 from stack import __version__
@@ -21,6 +22,12 @@ OUTAGE = (redis.RedisError, OperationalError, DatabaseDown, InterfaceError)
 
 class Problem(Schema):
     error: dict[str, str]
+
+
+class Body(Schema):
+    """Base of what a call takes: an unknown field is refused, since a misspelt one would change nothing, silently."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class BodyParser(Parser):
@@ -43,7 +50,9 @@ def _http_error(request: HttpRequest, problem: HttpError) -> HttpResponse:
 
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
-    return error(422, "invalid", "; ".join(describe(item) for item in problem.errors))
+    # Ninja's places begin with where it looked (body, query, path), and for a body with our own parameter's name.
+    texts = (describe(item, 2 if item["loc"][0] == "body" else 1) for item in problem.errors)
+    return error(422, "invalid", "; ".join(texts))
 
 
 def outage(request: HttpRequest, problem: Exception | type[Exception]) -> HttpResponse:

@@ -13,10 +13,8 @@ from celery import chain, chord, current_app, group
 from celery.canvas import Signature
 from kombu.utils.uuid import uuid
 
-from stack import records
+from stack import queues
 from stack.connections import client
-
-SHOWN = 10_000  # results that one answer carries; the rest is read task by task
 
 
 @dataclass
@@ -60,9 +58,15 @@ def plan_chord(header: list[Signature], body: Signature) -> Plan:
     return Plan("chord", [chord(header, body)], members, [1] * len(members), last=members[-1])
 
 
+def in_its_queue(signature: Signature, task: Any) -> Signature:
+    """Send a map, starmap or chunk of a task where the task goes: Celery sends them to the default queue."""
+    signature.set(queue=queues.of(task))
+    return signature
+
+
 def plan_map(kind: str, task: Any, items: Sequence[Any]) -> Plan:
     """`map` and `starmap` are one task that takes the items one after the other."""
-    signature = getattr(task, kind)(items)
+    signature = in_its_queue(getattr(task, kind)(items), task)
     task_id = named(signature)
     return Plan(kind, [signature], [task_id], [len(items)], last=task_id)
 
@@ -88,7 +92,7 @@ def plan_chunks(task: Any, items: Sequence[Any], size: int) -> Plan:
     members = [uuid() for _ in starts]
     sizes = [min(size, len(items) - start) for start in starts]
     signatures = (
-        task.starmap(items[start : start + size]).set(task_id=member)
+        in_its_queue(task.starmap(items[start : start + size]), task).set(task_id=member)
         for start, member in zip(starts, members, strict=True)
     )
     return Plan("chunks", signatures, members, sizes)
@@ -118,54 +122,3 @@ def send(plan: Plan) -> str:
     for signature in plan.signatures:
         signature.apply_async()
     return plan.id
-
-
-def read(canvas_id: str) -> dict[str, Any] | None:
-    """A canvas as the API shows it, or None when its id is unknown or has expired."""
-    stored = client().hgetall(key(canvas_id))
-    if not stored:
-        return None
-    members, sizes = json.loads(stored["members"]), json.loads(stored["sizes"])
-    tasks = records.read_many(members)
-    done = [bool(task and task["successful"]) for task in tasks]
-    failed = next((task for task in tasks if task and task["ready"] and not task["successful"]), None)
-    over = [bool(task and task["ready"]) for task in tasks]
-    # What follows a failed task of a chain is never sent; the other tasks of a group run to their end.
-    ready = over[-1] or failed is not None if stored["last"] else all(over)
-    successful = ready and failed is None
-    state = "SUCCESS" if successful else (failed or {}).get("state", "FAILURE") if ready else _under_way(tasks)
-    return {
-        "id": canvas_id,
-        "kind": stored["kind"],
-        "state": state,
-        "ready": ready,
-        "successful": successful,
-        "completed": sum(size for size, is_done in zip(sizes, done, strict=True) if is_done),
-        "total": sum(sizes),
-        "result": _result(stored["kind"], bool(stored["last"]), tasks) if successful and sum(sizes) <= SHOWN else None,
-        "error": {"id": failed["id"], **failed["error"]} if failed and failed["error"] else None,
-        "members": members,
-    }
-
-
-def _under_way(tasks: list[Any]) -> str:
-    return "STARTED" if any(task and task["state"] != "PENDING" for task in tasks) else "PENDING"
-
-
-def _result(kind: str, has_last: bool, tasks: list[Any]) -> Any:
-    if has_last:
-        return tasks[-1]["result"]
-    results = [task["result"] for task in tasks]
-    return [item for part in results for item in part] if kind == "chunks" else results
-
-
-def revoke(canvas_id: str) -> int:
-    """Revoke every task of a canvas that has not started; returns how many that were.
-
-    Tasks of a chain or a chord that are not sent yet find their claim taken when their time comes.
-    """
-    members = json.loads(client().hget(key(canvas_id), "members") or "[]")
-    revoked = [task_id for task_id in members if records.claim(task_id, "", records.REVOKED) == records.REVOKED]
-    for task_id in revoked:
-        current_app.backend.mark_as_revoked(task_id, records.WAS_REVOKED)
-    return len(revoked)

@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Path, Query, Router, Schema
 from ninja.errors import HttpError
 
-from stack import canvas
-from stack.api import Problem
+from stack import canvas, canvas_state
+from stack.api import Body, Problem
 from stack.canvas import Pairs
-from stack.schemas import api_tasks, bind
+from stack.schemas import api_task, bind
 from stack.tasks_api import refuse_when_full
 from stack.waiting import until_ready
 
@@ -18,13 +18,13 @@ MAX_TASKS, MAX_ITEMS, MAX_RANGE = 1_000, 100_000, 1_000_000
 router = Router(tags=["canvas"])
 
 
-class Call(Schema):
+class Call(Body):
     name: str
     args: list[Any] = Field(default=[], max_length=100)
     kwargs: dict[str, Any] = Field(default={})
 
 
-class CanvasCall(Schema):
+class CanvasCall(Body):
     """Which fields a kind takes: group and chain `tasks`; chord `header` and `body`; map and starmap `name` and
     `items`; chunks `name`, `size` and `items` or `range`, which stands for the items (i, i) from a to b - 1."""
 
@@ -53,7 +53,10 @@ class CanvasState(Schema):
     total: int
     result: Any = None
     error: dict[str, str] | None = None
-    members: list[str]
+    members: list[str] = Field(
+        description="The ids of the tasks. /api/tasks/{id} knows one from when it is sent: in a chain when the one "
+        "before is done, the body of a chord when its header is."
+    )
 
 
 Kind = Literal["group", "chain", "chord", "map", "starmap", "chunks"]
@@ -68,6 +71,8 @@ def send(
         plan = _plan(kind, call)
     except ValueError as problem:
         raise HttpError(422, str(problem)) from None
+    names = {each.name for each in (call, call.body, *call.tasks, *call.header) if each and each.name}
+    refuse_when_full(task for name in names if (task := api_task(name)))
     url = f"/api/canvas/{canvas.send(plan)}"
     response["Location"] = url
     return 202, {"id": plan.id, "kind": kind, "url": url}
@@ -97,7 +102,9 @@ def _items(kind: str, call: CanvasCall) -> Sequence[Any]:
         first, end = call.range
         if kind != "chunks" or call.items or not 0 < end - first <= MAX_RANGE:
             raise ValueError(f"range: only chunks takes one, without items, over 1 to {MAX_RANGE} numbers.")
-        bind(_task(call.name or "", "name"), [first, first], {})
+        task = _task(call.name or "", "name")
+        for number in (first, end - 1):
+            _bound(task, [number, number], {}, "range")
         return Pairs(range(first, end))
     if not call.items:
         raise ValueError("items: at least one.")
@@ -123,8 +130,7 @@ def _signature(call: Call, where: str, chained: bool = False) -> Any:
 
 
 def _task(name: str, where: str) -> Any:
-    if task := api_tasks().get(name):
-        refuse_when_full(task)
+    if task := api_task(name):
         return task
     raise ValueError(f"{where}: there is no task {name[:200]!r}; GET /api/tasks lists those that may be run.")
 
@@ -152,12 +158,13 @@ def revoke(request: HttpRequest, canvas_id: Annotated[str, Path(alias="canvas")]
     """Revoke every task of a canvas that has not started."""
     if _known(canvas_id)["ready"]:
         raise HttpError(409, "The canvas is done; there is nothing to revoke.")
-    canvas.revoke(canvas_id)
+    if not canvas_state.revoke(canvas_id):
+        raise HttpError(409, "Every task of the canvas runs already; none can be revoked any more.")
     return 202, _known(canvas_id)
 
 
 def _known(canvas_id: str) -> dict[str, Any]:
-    state = canvas.read(canvas_id)
+    state = canvas_state.read(canvas_id)
     if state is None:
         raise HttpError(404, f"No canvas has the id {canvas_id[:200]!r}, or its results have expired.")
     return state

@@ -106,7 +106,7 @@ VARS = {
         Var(
             "FLOWER_READ_ONLY",
             "true",
-            "Flower changes nothing; with false, whoever has its password may run and revoke tasks and stop workers.",
+            "Flower changes nothing; with false, whoever has its password may revoke tasks and stop workers.",
             "bool",
         ),
         # The worker.

@@ -1,6 +1,7 @@
 """How many tasks wait. A queue is one list in Redis for each of kombu's priority steps."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from celery import current_app
 from kombu.transport.redis import PRIORITY_STEPS
@@ -29,6 +30,11 @@ def waiting(queues: Iterable[str]) -> dict[str, int]:
     return {queue: sum(lengths[place * steps : (place + 1) * steps]) for place, queue in enumerate(names)}
 
 
+def of(task: Any) -> str:
+    """The queue to which a task goes, by its own option or by CELERY_TASK_ROUTES."""
+    return str(getattr(task, "queue", None) or current_app.amqp.router.route({}, task.name)["queue"].name)
+
+
 def unacknowledged() -> int:
     """How many tasks of all queues workers have taken and not finished, those among them whose time has not come."""
     # kombu's index has the same tags as its hash of messages.
@@ -39,4 +45,4 @@ def configured() -> set[str]:
     """The queues that the settings and the tasks' own options name."""
     conf = current_app.conf
     named = {conf.task_default_queue, *(queue.name for queue in conf.task_queues or ())}
-    return named | {task.queue for task in current_app.tasks.values() if getattr(task, "queue", None)}
+    return named.union(of(task) for task in current_app.tasks.values())

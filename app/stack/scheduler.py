@@ -6,25 +6,21 @@ the same state, so a second beat is a hot standby.
 """
 
 import logging
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.beat import SchedulingError
-from celery.schedules import crontab, schedule
 from celery.signals import beat_init
 from kombu.exceptions import OperationalError
 from redbeat.schedulers import (
     LUA_EXTEND_TO_SCRIPT,
     RedBeatScheduler,
-    RedBeatSchedulerEntry,
     acquire_distributed_beat_lock,
     get_redis,
 )
 
 import redis
-from stack import schedules
 from stack.apps import verify
-from stack.clocks import Crontab
+from stack.entries import Entry, install_entries
 from stack.env import environment, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
 
@@ -32,85 +28,7 @@ logger = logging.getLogger(__name__)
 # RedBeat takes its lock here, waiting without an end before the first tick; ours is taken in tick().
 beat_init.disconnect(acquire_distributed_beat_lock)
 
-# Which entries of the settings were put into Redis, each with the definition that was put there.
-INSTALLED = "redbeat::installed"
-_told: set[str] = set()  # entries of an unknown class that the log has named
 LOST = (redis.RedisError, OperationalError, SchedulingError)
-
-
-class Entry(RedBeatSchedulerEntry):
-    """RedBeat's entry with a JSON that knows every registered schedule class, and right when clocks change."""
-
-    schedule: Any
-
-    def __init__(self, **fields: Any):
-        super().__init__(**fields)
-        if type(self.schedule) is crontab:
-            self.schedule = Crontab.of(self.schedule)
-
-    @staticmethod
-    def decode_definition(definition: str) -> Any:
-        fields = schedules.loads(definition)
-        if isinstance(fields["schedule"], dict):
-            # Put there by a version that knew the class. It must not run at wrong times, nor stop the others.
-            if fields["name"] not in _told:
-                _told.add(fields["name"])
-                kind = fields["schedule"].get("__type__")
-                logger.error("beat: %s has a schedule of the unknown class %s; it does not run", fields["name"], kind)
-            fields |= {"schedule": schedule(3600.0), "enabled": False}
-        return fields
-
-    @property
-    def due_at(self) -> Any:
-        """The time of the next run, or None when there is none.
-
-        RedBeat adds what is left from now to the last run, which is too early for all but the newest entries.
-        """
-        if self.last_run_at is None:
-            return self.default_now()
-        left = self.schedule.remaining_estimate(self._last_run())
-        # Added in UTC: 20 hours more on the wall are another moment when clocks change in between.
-        return None if left is None else datetime.now(UTC) + max(left, timedelta(0))
-
-    def is_due(self) -> Any:
-        """Whether to send it now, and the seconds until it is worth asking again."""
-        return self.schedule.is_due(self._last_run()) if self.enabled else (False, 5.0)
-
-    def _last_run(self) -> datetime:
-        """The last run in the zone in which its schedule counts days and hours."""
-        last = self.last_run_at or datetime(1970, 1, 2, tzinfo=UTC)
-        return last.astimezone(self.schedule.tz) if last.tzinfo else last
-
-    def _next_instance(self, last_run_at: Any = None, **options: Any) -> "Entry":
-        """This entry after one more run, which is noted in Redis."""
-        # In UTC: RedBeat notes the time on the wall, and an autumn night has the same time twice.
-        moment = (last_run_at or self.default_now()).astimezone(UTC)
-        after: Entry = super()._next_instance(moment, **options)
-        return after
-
-    __next__ = next = _next_instance
-
-    @classmethod
-    def from_stored(cls, definition: str, meta: str | None, app: Any) -> "Entry":
-        """An entry of the two texts in its Redis hash."""
-        entry = cls(app=app, **cls.decode_definition(definition))
-        stored = schedules.loads(meta) if meta else {}
-        entry.last_run_at = stored.get("last_run_at")
-        entry.total_run_count = stored.get("total_run_count") or 0
-        return entry
-
-    def definition(self) -> str:
-        """What the entry is, without when it last ran."""
-        names = ("name", "task", "args", "kwargs", "options", "schedule", "enabled")
-        return schedules.dumps({name: getattr(self, name) for name in names})
-
-    def save(self) -> "Entry":
-        with get_redis(self.app).pipeline() as pipe:
-            pipe.hset(self.key, "definition", self.definition())
-            pipe.hsetnx(self.key, "meta", schedules.dumps({"last_run_at": self.last_run_at}))
-            pipe.zadd(self.app.redbeat_conf.schedule_key, {self.key: self.score})
-            pipe.execute()
-        return self
 
 
 class Scheduler(RedBeatScheduler):
@@ -186,29 +104,3 @@ class Scheduler(RedBeatScheduler):
             logger.warning("beat: could not release the lock, it ends by itself: %s", error)
         if self.heartbeat:
             self.heartbeat.remove()
-
-
-def install_entries(app: Any, entries: dict[str, Any], reset: bool = False) -> None:
-    """Bring the entries of the settings into Redis without touching what was changed at run time.
-
-    An entry is put there once. Later a change of the file, or its removal from it, takes effect as long as
-    nobody edited or deleted the entry meanwhile. `reset` restores all entries to the file's.
-    """
-    connection = get_redis(app)
-    installed = connection.hgetall(INSTALLED)
-    for name in installed.keys() | entries.keys():
-        key = Entry.generate_key(app, name)
-        live, before = connection.hget(key, "definition"), installed.get(name)
-        untouched = before is None or (live is not None and live == before)
-        if name not in entries:
-            if untouched or reset:
-                connection.zrem(app.redbeat_conf.schedule_key, key)
-                connection.delete(key)
-            connection.hdel(INSTALLED, name)
-        elif reset or (untouched and live != entries[name].definition() and (live is None or before is not None)):
-            entry = entries[name]
-            meta = connection.hget(key, "meta")
-            entry.last_run_at = schedules.loads(meta).get("last_run_at") if meta else entry.default_now()
-            entry.save()
-            connection.hset(INSTALLED, name, entry.definition())
-            logger.info("beat: installed schedule %s", name)

@@ -6,27 +6,29 @@ from typing import Any
 import structlog
 from celery import current_app
 from celery.schedules import crontab, schedule
+from django.conf import settings
 from django.http import HttpRequest
 from ninja import Field, Path, Router, Schema
 from ninja.errors import HttpError
 from redbeat.schedulers import ensure_conf, get_redis
 
-from stack.api import Problem
-from stack.scheduler import Entry
-from stack.schemas import api_tasks, bind
+from stack.api import Body, Problem
+from stack.entries import RESERVED, Entry, all_stored
+from stack.env import get
+from stack.schemas import api_task, bind
 
 logger = structlog.get_logger(__name__)
 router = Router(tags=["schedules"])
 MAX_EVERY = 366 * 86400
 
 
-class Options(Schema):
+class Options(Body):
     queue: str | None = Field(default=None, min_length=1, max_length=100, pattern="^[^:]+$")
     expires: float | None = Field(default=None, gt=0, le=MAX_EVERY)
     priority: int | None = Field(default=None, ge=0, le=9)
 
 
-class ScheduleIn(Schema):
+class ScheduleIn(Body):
     """What is left out of a schedule that exists stays as it is; a new one needs `task` and `every` or `crontab`."""
 
     task: str | None = None
@@ -35,7 +37,7 @@ class ScheduleIn(Schema):
     options: Options | None = None
     every: float | None = Field(default=None, ge=1, le=MAX_EVERY, description="seconds")
     crontab: str | None = Field(default=None, max_length=200, description="minute hour day-of-month month day-of-week")
-    relative: bool = Field(default=False, description="run at full multiples of `every`, as on the hour")
+    relative: bool | None = Field(default=None, description="run at full units of `every`: days, hours or minutes")
     enabled: bool | None = None
 
 
@@ -58,38 +60,34 @@ class ScheduleOut(Schema):
 @router.get("", response={200: list[ScheduleOut], 503: Problem})
 def list_schedules(request: HttpRequest) -> list[dict[str, Any]]:
     """Every schedule, by name, with its last and next run in TIME_ZONE."""
-    connection = _connection()
-    keys = connection.zrange(current_app.redbeat_conf.schedule_key, 0, -1)
-    pipe = connection.pipeline(transaction=False)
-    for key in keys:
-        pipe.hmget(key, "definition", "meta")
-    stored = [Entry.from_stored(texts[0], texts[1], current_app) for texts in pipe.execute() if texts[0]]
+    found = all_stored(current_app, "definition", "meta")
+    stored = [Entry.from_stored(definition, meta, current_app) for definition, meta in found if definition]
     return [_shown(entry) for entry in sorted(stored, key=lambda entry: str(entry.name))]
 
 
-@router.put("/{name}", response={200: ScheduleOut, 201: ScheduleOut, 422: Problem, 503: Problem})
+@router.put("/{path:name}", response={200: ScheduleOut, 201: ScheduleOut, 422: Problem, 503: Problem})
 def put(request: HttpRequest, name: Path[str], body: ScheduleIn) -> Any:
     """Make or change a schedule; beat goes by it within two seconds."""
-    if not 0 < len(name) <= 200 or not name.isprintable():
-        raise HttpError(422, "name: 1 to 200 printable characters.")
+    if not 0 < len(name) <= 200 or not name.isprintable() or name.startswith(RESERVED):
+        raise HttpError(422, f"name: 1 to 200 printable characters, not beginning with {' or '.join(RESERVED)}")
     before = _find(name)
     try:
         entry = _entry(name, body, before)
     except ValueError as problem:
         raise HttpError(422, str(problem)) from None
-    entry.save()
-    _tell(request, name, before.definition() if before else None, entry.definition())
+    entry.save(anew=entry.follow(before))
+    _tell(name, before.definition() if before else None, entry.definition())
     return (200 if before else 201), _shown(entry)
 
 
-@router.delete("/{name}", response={204: None, 404: Problem, 503: Problem})
+@router.delete("/{path:name}", response={204: None, 404: Problem, 503: Problem})
 def delete(request: HttpRequest, name: Path[str]) -> Any:
     """Delete a schedule; one of the settings stays deleted until `make schedules-reset`."""
     entry = _find(name)
     if entry is None:
         raise HttpError(404, f"There is no schedule {name[:200]!r}; GET /api/schedules lists them.")
     entry.delete()
-    _tell(request, name, entry.definition(), None)
+    _tell(name, entry.definition(), None)
     return 204, None
 
 
@@ -99,6 +97,8 @@ def _connection() -> Any:
 
 
 def _find(name: str) -> Entry | None:
+    if name.startswith(RESERVED):
+        return None
     definition, meta = _connection().hmget(Entry.generate_key(current_app, name), "definition", "meta")
     return Entry.from_stored(definition, meta, current_app) if definition else None
 
@@ -111,12 +111,12 @@ def _entry(name: str, body: ScheduleIn, before: Entry | None) -> Entry:
     args = body.args if body.args is not None else list(before.args or ()) if before else []
     kwargs = body.kwargs if body.kwargs is not None else dict(before.kwargs or {}) if before else {}
     if body.task or body.args is not None or body.kwargs is not None:
-        task = api_tasks().get(task_name)
+        task = api_task(task_name)
         if task is None:
             raise ValueError(f"task: there is no task {task_name[:200]!r}; GET /api/tasks lists those that may be run.")
         bind(task, args, kwargs)
     options = body.options.dict(exclude_none=True) if body.options else dict(before.options or {}) if before else {}
-    entry = Entry(
+    return Entry(
         name=name,
         task=task_name,
         schedule=_schedule(body, before),
@@ -126,24 +126,29 @@ def _entry(name: str, body: ScheduleIn, before: Entry | None) -> Entry:
         enabled=body.enabled if body.enabled is not None else before.enabled if before else True,
         app=current_app._get_current_object(),
     )
-    # A new schedule waits for its first turn; a changed one goes on from its last.
-    entry.last_run_at = (before.last_run_at if before else None) or entry.default_now()
-    entry.total_run_count = before.total_run_count if before else 0
-    return entry
 
 
 def _schedule(body: ScheduleIn, before: Entry | None) -> Any:
     if body.every is not None and body.crontab is not None:
         raise ValueError("every: give either every or crontab, not both.")
-    if body.every is not None:
-        return schedule(body.every, relative=body.relative)
     if body.crontab is not None:
+        if body.relative:
+            raise ValueError("relative: only with every; a crontab is at full minutes anyway.")
         try:
             return crontab.from_string(body.crontab)
         except ValueError as problem:
             raise ValueError(f"crontab: {problem}; write minute hour day-of-month month day-of-week.") from None
+    interval = before.schedule if before and type(before.schedule) is schedule else None
+    every = body.every
+    if every is None and interval and body.relative is not None:
+        every = interval.run_every
+    if every is not None:
+        relative = body.relative if body.relative is not None else bool(interval and interval.relative)
+        return schedule(every, relative=relative)
     if before is None:
         raise ValueError("every: a new schedule needs every (seconds) or crontab.")
+    if body.relative:
+        raise ValueError("relative: only with every.")
     return before.schedule
 
 
@@ -165,7 +170,7 @@ def _shown(entry: Any) -> dict[str, Any]:
         "schedule": str(kind),
         "relative": bool(plain and kind.relative),
         "enabled": entry.enabled,
-        "last_run_at": _local(entry.last_run_at) if entry.total_run_count else None,
+        "last_run_at": _local(entry.ran_at),
         "next_run_at": _local(entry.due_at) if entry.enabled else None,
         "total_run_count": entry.total_run_count,
     }
@@ -178,7 +183,7 @@ def _local(moment: Any) -> str | None:
     return (moment + timedelta(seconds=0.5)).astimezone(current_app.timezone).isoformat(timespec="seconds")
 
 
-def _tell(request: HttpRequest, name: str, before: str | None, after: str | None) -> None:
-    caller = "the API token" if request.headers.get("Authorization") else "no token"
-    address = request.META.get("REMOTE_ADDR", "")
-    logger.info("schedule changed", schedule=name, by=caller, address=address, before=before, after=after)
+def _tell(name: str, before: str | None, after: str | None) -> None:
+    # django-structlog adds the caller's `ip`, behind a proxy too. A header alone proves nothing where no token is set.
+    caller = "the API token" if get("API_TOKEN", settings.ENV) else "anybody: there is no API_TOKEN"
+    logger.info("schedule changed", schedule=name, by=caller, before=before, after=after)

@@ -24,8 +24,21 @@ Number = (
 
 def api_tasks() -> dict[str, Task]:
     """The tasks that the HTTP API may run, by name: those declared with `api=True`."""
-    current_app.loader.import_default_modules()
+    _import_tasks()
     return {name: task for name, task in sorted(current_app.tasks.items()) if getattr(task, "api", False)}
+
+
+def api_task(name: str) -> Task | None:
+    """One of these by its name."""
+    _import_tasks()
+    task = current_app.tasks.get(name)
+    return task if getattr(task, "api", False) else None
+
+
+@cache
+def _import_tasks() -> None:
+    # Celery's own way takes milliseconds each time, even if all is imported.
+    current_app.loader.import_default_modules()
 
 
 @cache
@@ -60,6 +73,6 @@ def bind(task: Task, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def describe(item: Any) -> str:
-    """One of pydantic's errors as "argument: reason"."""
-    return f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+def describe(item: Any, skip: int = 0) -> str:
+    """One of pydantic's errors as "argument: reason", without the first `skip` parts of its place."""
+    return f"{'.'.join(str(part) for part in item['loc'][skip:] or item['loc'][:1])}: {item['msg']}"

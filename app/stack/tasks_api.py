@@ -4,6 +4,7 @@ import datetime
 import hashlib
 import json
 import time
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from celery import current_app
@@ -15,11 +16,11 @@ from ninja.errors import HttpError
 
 import redis
 from stack import counters, queues, records
-from stack.api import Problem
+from stack.api import Body, Problem
 from stack.connections import client
 from stack.env import get
 from stack.roles import max_delay
-from stack.schemas import api_tasks, arguments_model, bind
+from stack.schemas import api_task, api_tasks, arguments_model, bind
 from stack.waiting import until_ready
 
 QUEUE_LIMIT = get("QUEUE_LIMIT", settings.ENV)
@@ -35,7 +36,7 @@ class TaskInfo(Schema):
     counters: dict[str, int]
 
 
-class TaskCall(Schema):
+class TaskCall(Body):
     args: list[Any] = Field(default=[], max_length=100)
     kwargs: dict[str, Any] = Field(default={})
     countdown: Annotated[float, Field(ge=0, le=MAX_DELAY)] | None = None
@@ -97,7 +98,7 @@ def submit(
 ) -> Any:
     """Enqueue the task of this name. The same Idempotency-Key gives the same id again."""
     name = task
-    job = api_tasks().get(name)
+    job = api_task(name)
     if job is None:
         raise HttpError(404, f"There is no task {name[:200]!r}; GET /api/tasks lists those that may be run.")
     try:
@@ -108,7 +109,7 @@ def submit(
     task_id, seen = _id_for(idempotency_key, name, call) if idempotency_key else (uuid(), False)
     if not seen:
         try:
-            refuse_when_full(job)
+            refuse_when_full([job])
             job.apply_async(
                 kwargs=kwargs,
                 task_id=task_id,
@@ -174,13 +175,13 @@ def _let_go(task_id: str) -> None:
         return
 
 
-def refuse_when_full(job: Any) -> None:
-    """Raise a 429 while QUEUE_LIMIT tasks or more wait in the queue of `job`."""
-    queue = getattr(job, "queue", None) or current_app.conf.task_default_queue
-    if (waiting := queues.waiting([queue])[queue]) >= QUEUE_LIMIT:
-        raise HttpError(
-            429, f"{waiting} tasks wait in queue {queue!r} (QUEUE_LIMIT is {QUEUE_LIMIT}). Try again in 5 s."
-        )
+def refuse_when_full(jobs: Iterable[Any]) -> None:
+    """Raise a 429 while QUEUE_LIMIT tasks or more wait in the queue of one of `jobs`."""
+    for queue, waiting in queues.waiting(sorted({queues.of(job) for job in jobs})).items():
+        if waiting >= QUEUE_LIMIT:
+            raise HttpError(
+                429, f"{waiting} tasks wait in queue {queue!r} (QUEUE_LIMIT is {QUEUE_LIMIT}). Try again in 5 s."
+            )
 
 
 @router.get("/{task}", response={200: TaskState, 404: Problem, 422: Problem, 503: Problem})

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from celery import current_app
 from django.http import HttpRequest
 from ninja import Router, Schema
 
-from stack import queues, workers
+from stack import entries, queues, workers
 from stack.api import Problem
 from stack.schemas import api_tasks
 
@@ -50,10 +51,10 @@ def list_workers(request: HttpRequest) -> list[dict[str, Any]]:
 
 @queues_router.get("", response={200: QueuesOut, 503: Problem})
 def list_queues(request: HttpRequest) -> dict[str, Any]:
-    """The length of each queue that a worker takes from, or that the settings or a task name."""
+    """The length of each queue that a worker takes from, or that the settings, a task or a schedule name."""
     api_tasks()  # so that every task is known, with the queue it names
     ready = [worker for worker in workers.read() if worker["ready"]]
-    names = queues.configured().union(*(worker["queues"] for worker in ready))
+    names = (queues.configured() | entries.queues(current_app)).union(*(worker["queues"] for worker in ready))
     return {
         "queues": [
             {"name": name, "waiting": waiting, "workers": sum(name in worker["queues"] for worker in ready)}

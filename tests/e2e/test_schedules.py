@@ -1,13 +1,15 @@
 """Schedules by seconds, crontab and a class of our own, changed at run time without a restart."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from tests.e2e.client import Client
+from tests.e2e.client import Client, lines_of
 from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Target
 from tests.waiting import stays, wait_until
@@ -93,29 +95,109 @@ def test_a_deleted_schedule_is_gone_and_a_second_deletion_is_404(api: Client, na
         ({"task": "ping", "crontab": "soon"}, "crontab"),
         ({"task": "os.system", "every": 5}, "no task"),
         ({"task": "add", "args": [1], "every": 5}, "y"),
-        ({"task": "ping", "every": 5, "options": {"priority": 99}}, "priority"),
+        ({"task": "ping", "every": 5, "options": {"priority": 99}}, "options.priority: "),
+        ({"task": "ping", "every": 5, "options": {"countdown": 9}}, "options.countdown: "),
+        ({"enable": False}, "enable: "),
+        ({"task": "ping", "crontab": "* * * * *", "relative": True}, "relative: "),
     ],
 )
 def test_a_schedule_that_cannot_run_says_why(api: Client, name: str, body: dict[str, Any], told: str) -> None:
-    assert told in api.error(api.call("PUT", f"{PATH}/{name}", json=body), 422)
+    message = api.error(api.call("PUT", f"{PATH}/{name}", json=body), 422)
+    assert told in message
+    assert not message.startswith("body.")
     assert shown(api, name) == {}
 
 
-def test_a_change_is_logged_with_what_it_was_before(api: Client, stack: Target, name: str) -> None:
+@pytest.mark.parametrize("name", [":installed", ":schedule", "run:e"])
+def test_a_name_that_is_a_key_of_beats_own_is_refused(api: Client, name: str) -> None:
+    body = {"task": "ping", "every": 3600}
+    assert "not beginning with" in api.error(api.call("PUT", f"{PATH}/{name}", json=body), 422)
+    api.error(api.call("DELETE", f"{PATH}/{name}"), 404)
+
+
+def test_a_name_may_have_a_slash(api: Client) -> None:
+    try:
+        assert put(api, "shop/stock", task="ping", every=3600)["name"] == "shop/stock"
+        assert shown(api, "shop/stock")["every"] == 3600
+    finally:
+        assert api.call("DELETE", f"{PATH}/shop%2Fstock").status_code == 204
+
+
+def test_a_timedelta_of_the_settings_is_shown_in_seconds(api: Client) -> None:
+    assert shown(api, "summarize_every_6_hours")["every"] == 6 * 3600
+
+
+def test_a_relative_schedule_runs_at_full_minutes(api: Client, name: str) -> None:
+    assert put(api, name, task="ping", every=3600, relative=True)["next_run_at"][14:19] == "00:00"
+    changed = put(api, name, 200, every=60)
+    assert (changed["relative"], changed["next_run_at"][17:19]) == (True, "00")
+
+    ran = wait_until(lambda: shown(api, name)["last_run_at"], 70, every=1)
+
+    assert datetime.fromisoformat(ran).second <= 3  # beat looks every two seconds
+
+
+def test_queue_expiry_and_priority_of_a_schedule_reach_its_tasks(vm: Supervisor, api: Client, name: str) -> None:
+    queue = "reports-of-this-test"
+    put(api, name, task="add", args=[1, 2], every=1, options={"queue": queue, "expires": 60, "priority": 3})
+    with vm.redis() as admin:
+        try:
+            message = json.loads(wait_until(lambda: admin.lindex(f"{queue}:3", 0), 15))
+            seen = {entry["name"]: entry for entry in api.get("/api/queues").json()["queues"]}
+        finally:
+            api.call("DELETE", f"{PATH}/{name}")
+            stays(lambda: bool(admin.delete(f"{queue}:3") or True), 3)  # one that was under way may yet arrive
+    assert (message["headers"]["task"], message["properties"]["priority"]) == ("add", 3)
+    left = datetime.fromisoformat(message["headers"]["expires"]) - datetime.now(UTC)
+    assert 40 < left.total_seconds() < 61
+    assert seen[queue]["waiting"] >= 1
+    assert seen[queue]["workers"] == 0
+
+
+def test_a_change_is_logged_with_what_it_was_before(api: Client, stack: Target) -> None:
+    name = f"of-this-test-{uuid4()}"
     put(api, name, task="add", args=[1, 2], crontab="0 4 * * *")
     put(api, name, 200, args=[3, 4])
-    wait_until(
-        lambda: [line for line in stack.logs("web").splitlines() if "schedule changed" in line and name in line], 5
-    )
+    assert api.call("DELETE", f"{PATH}/{name}").status_code == 204
+
+    def told() -> list[dict[str, Any]]:
+        lines = lines_of(stack.logs("web"), "^schedule changed$", schedule=name)
+        assert len(lines) == 3, lines
+        return lines
+
+    made, changed, deleted = wait_until(told, 5)
+    assert made["before"] is None
+    assert [json.loads(line["before"])["args"] for line in (changed, deleted)] == [[1, 2], [3, 4]]
+    assert [json.loads(line["after"])["args"] for line in (made, changed)] == [[1, 2], [3, 4]]
+    assert deleted["after"] is None
+    by = "the API token" if stack.api_token else "anybody: there is no API_TOKEN"
+    assert {line["by"] for line in (made, changed, deleted)} == {by}
+    assert all(line["ip"] for line in (made, changed, deleted))
 
 
-def test_a_thousand_schedules_are_kept_listed_and_deleted(api: Client) -> None:
+def test_of_a_thousand_schedules_those_that_are_changed_run_and_the_others_are_on_time(api: Client) -> None:
     names = [f"many-{number}" for number in range(1000)]
+    busy = names[::100]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda each: put(api, each, task="ping", crontab="0 4 1 1 *"), names))
         try:
-            listed = {entry["name"] for entry in api.get(PATH).json()}
-            assert listed >= set(names)
+            list(pool.map(lambda each: put(api, each, task="ping", crontab="0 4 1 1 *"), names))
+            assert {entry["name"] for entry in api.get(PATH).json()} >= set(names)
+            for each in busy:
+                put(api, each, 200, every=1)
+            before = shown(api, "add_every_30_seconds")
+
+            def run() -> dict[str, Any]:
+                entries = {entry["name"]: entry for entry in api.get(PATH).json()}
+                assert min(entries[each]["total_run_count"] for each in busy) >= 5
+                assert entries["add_every_30_seconds"]["total_run_count"] > before["total_run_count"]
+                return entries
+
+            entries = wait_until(run, 60, every=1)
+            assert not [each for each in names if each not in busy and entries[each]["total_run_count"]]
+            # Its turn was told before, and it came in time.
+            due, ran = before["next_run_at"], entries["add_every_30_seconds"]["last_run_at"]
+            late = (datetime.fromisoformat(ran) - datetime.fromisoformat(due)).total_seconds()
+            assert 0 <= late % 30 <= 3, (due, ran)
         finally:
             list(pool.map(lambda each: api.call("DELETE", f"{PATH}/{each}"), names))
     assert not {entry["name"] for entry in api.get(PATH).json()} & set(names)

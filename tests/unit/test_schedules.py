@@ -9,7 +9,7 @@ from celery.schedules import BaseSchedule, crontab, schedule
 
 from demo.schedules import SCHEDULES
 from stack import schedules
-from stack.scheduler import Entry
+from stack.entries import Entry
 from stack.schedules import last_business_day
 
 

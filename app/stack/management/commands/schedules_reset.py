@@ -6,7 +6,8 @@ from celery import current_app
 from django.core.management.base import BaseCommand
 from redbeat.schedulers import ensure_conf
 
-from stack.scheduler import Scheduler, install_entries
+from stack.entries import install_entries
+from stack.scheduler import Scheduler
 
 
 class Command(BaseCommand):

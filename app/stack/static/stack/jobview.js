@@ -83,7 +83,8 @@ function errorText(error) {
   if (typeof error !== "object") return String(error);
   const message = error.message ?? JSON.stringify(error);
   const kind = error.type ?? error.code;
-  return kind && !String(message).startsWith(kind) ? `${kind}: ${message}` : String(message);
+  const text = kind && !String(message).startsWith(kind) ? `${kind}: ${message}` : String(message);
+  return error.id ? `${text} (task ${error.id})` : text;
 }
 
 function factsOf(job) {

@@ -107,7 +107,7 @@ function ruleOf({ every, crontab, schedule, relative }) {
   // Broken over two lines its fields would be misread.
   if (crontab) return `crontab ${crontab.replaceAll(" ", "\u00a0")}`;
   if (every === null) return schedule.replace(/^<|>$/g, "");
-  return `every ${spanOf(every)}${relative ? ", at full multiples" : ""}`;
+  return `every ${spanOf(every)}${relative ? ", at the full unit" : ""}`;
 }
 
 function spanOf(seconds) {

@@ -1,0 +1,70 @@
+"""A canvas that is revoked: what has not started never does, and what runs goes on."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.client import Client, lines_of
+from tests.e2e.targets import Target
+from tests.e2e.test_canvas import result, send, task
+from tests.waiting import wait_until
+
+
+def idle(api: Client) -> bool:
+    answer = api.get("/api/queues").json()
+    return not answer["unacknowledged"] and not any(queue["waiting"] for queue in answer["queues"])
+
+
+SLOW = [task("sleep", 2)] * 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("group", {"tasks": SLOW}),
+        ("chain", {"tasks": [task("sleep", 2), task("sleep"), task("sleep")]}),
+        ("chord", {"header": SLOW, "body": task("xsum")}),
+        ("chunks", {"name": "sleep", "items": [[2]] * 6, "size": 1}),
+    ],
+)
+def test_what_has_not_started_of_a_revoked_canvas_never_starts(
+    api: Client, stack: Target, kind: str, body: dict[str, Any]
+) -> None:
+    url = send(api, kind, **body)
+    members = api.get(url).json()["members"]
+    wait_until(lambda: api.state(members[0])["state"] == "STARTED", 20)
+
+    assert api.call("DELETE", url).status_code == 202
+
+    state = result(api, url)
+    assert (state["state"], state["successful"]) == ("REVOKED", False)
+    revoked = [member for member in members if api.state(member)["state"] == "REVOKED"]
+    begun = [member for member in members if member not in revoked]
+    assert members[0] in begun
+    assert len(revoked) >= 2
+    assert [api.done(member)["state"] for member in begun] == ["SUCCESS"] * len(begun)
+    # What would have run has had its turn: the workers have taken and finished all there is.
+    wait_until(lambda: idle(api), 20)
+    ran = {line.get("task_id") for line in lines_of(stack.logs("worker"), "succeeded in")}
+    assert set(members) & ran == set(begun)
+    assert "is done" in api.error(api.call("DELETE", url), 409)
+
+
+def test_a_chord_with_a_failed_task_goes_on_until_its_header_is_over_and_can_be_revoked(api: Client) -> None:
+    url = send(api, "chord", header=[task("fail", "broken"), *SLOW], body=task("xsum"))
+    failed = api.get(url).json()["members"][0]
+    api.done(failed)
+
+    state = api.get(url).json()
+    assert (state["ready"], state["state"], state["error"]["id"]) == (False, "STARTED", failed)
+    assert api.call("DELETE", url).status_code == 202
+    state = result(api, url)
+    assert (state["state"], state["error"]["message"]) == ("FAILURE", "broken")
+    assert [api.state(member)["state"] for member in state["members"]].count("REVOKED") >= 4
+
+
+def test_a_canvas_in_which_everything_runs_cannot_be_revoked(api: Client) -> None:
+    url = send(api, "map", name="sleep", items=[2])
+    wait_until(lambda: api.get(url).json()["state"] == "STARTED", 20)
+    assert "runs already" in api.error(api.call("DELETE", url), 409)
+    assert result(api, url)["state"] == "SUCCESS"
