@@ -67,7 +67,7 @@ def test_a_project_of_ones_own_replaces_the_demo(copy: Supervisor, tmp_path: Pat
     (tmp_path / "shop" / "shop" / "models.py").write_text(MODELS)
     (tmp_path / "shop" / "shop" / "tasks.py").write_text(TASKS)
 
-    told(copy, r"`(cp -r \.\./shop/shop app/shop && rm -r app/demo)`", shop=tmp_path / "shop")
+    told(copy, r"`(cp -r \.\./shop/shop app/shop && rm -r app/demo [^`]+)`", shop=tmp_path / "shop")
     edit(app / "config" / "settings.py", r'^PROJECT_APPS = \["demo"\]$', 'PROJECT_APPS = ["shop"]')
     edit(app / "config" / "settings.py", r"^from demo\.schedules import .*$", SCHEDULE)
     edit(app / "config" / "urls.py", r"^#.*\n.*demo.*$", "")
