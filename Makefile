@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 export
 
 help: ## list the verbs
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/.installed: requirements/base.txt requirements/vm.txt requirements/redis.txt
 	@deploy/venv.sh $(PYTHON)
@@ -56,7 +56,7 @@ test-compose: .venv/.dev ## what only an engine can show, and the end-to-end tes
 	@$(VENV)/python -m pytest tests/e2e --target compose
 
 smoke: .venv/.dev ## the end-to-end tests against what runs: make smoke TARGET=supervisor
-	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url $(or $(BASE_URL),http://$(or $(WEB_BIND),127.0.0.1:8000))
+	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url $(or $(BASE_URL),$(if $(filter compose k8s,$(TARGET)),http://$(or $(WEB_BIND),127.0.0.1:8000),$$($(VENV)/python deploy/vm.py address)))
 
 check: .venv/.dev ## ruff, mypy, shellcheck, yamllint, codespell
 	@$(VENV)/ruff check .
@@ -78,8 +78,8 @@ lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group fuzz -o requirements/fuzz.txt
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group scan -o requirements/scan.txt
 
-env-example: .venv/.installed ## write .env.example from app/stack/env.py
-	@cd app && ../$(VENV)/python -m stack.env > ../.env.example
+env-example: .venv/.installed ## write .env.example from app/stack/variables.py
+	@cd app && ../$(VENV)/python -m stack.variables > ../.env.example
 
 redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/secretfiles.py
 	@cd app && ../$(VENV)/python -m stack.secretfiles --cluster-acl > ../k8s/base/users.acl

@@ -9,7 +9,8 @@ A role's options are environment variables, as LOG_LEVEL or WORKER_CONCURRENCY: 
 import os
 import sys
 
-from stack.env import APP_DIR, CAN_FORK, BadValue, environment
+from stack.env import APP_DIR, BadValue, environment
+from stack.variables import CAN_FORK
 
 USAGE = __doc__
 

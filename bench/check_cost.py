@@ -25,7 +25,10 @@ def cpu_milliseconds(arguments: list[str]) -> float:
         os.environ,
         file_actions=[(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (1, 2)],
     )
-    _, _, used = os.wait4(pid, 0)
+    _, status, used = os.wait4(pid, 0)
+    if status:
+        # One that fails is done early: its figure would be worth nothing.
+        sys.exit(f"{' '.join(arguments)} failed with {os.waitstatus_to_exitcode(status)}: make up first")
     return (used.ru_utime + used.ru_stime) * 1000
 
 

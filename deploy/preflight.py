@@ -3,18 +3,20 @@
 import configparser
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 
 from control import CONF, RUN, SOCKET
-from place import ROLES, Stop
+from place import PROJECT, ROLES, Stop
 from stack.env import get
 from stack.roles import problems
 
 
 def preflight(env: dict[str, str]) -> None:
-    """Check variables, path, stop times and ports.
+    """Check variables, path, stop times, Redis's program and ports.
 
     Raises:
         Stop: with what is wrong and what to do.
@@ -24,16 +26,48 @@ def preflight(env: dict[str, str]) -> None:
         raise Stop("\n".join(found))
     if len(os.fsencode(SOCKET)) > 100:
         raise Stop(f"the path {SOCKET} is too long for a socket: move the project to a shorter path")
+    if "%" in str(PROJECT):
+        raise Stop(f"the path {PROJECT} holds a %, which supervisord reads as a variable: move the project")
     if get("STOP_GRACE", env) > (waits := min(stop_waits().values())):
         raise Stop(f"STOP_GRACE={get('STOP_GRACE', env)} exceeds stopwaitsecs={waits}: raise it in supervisord.conf")
     if Path(get("RUN_DIR", env)).resolve() != RUN.resolve():
         raise Stop(f"RUN_DIR={get('RUN_DIR', env)}: under supervisord it is {RUN}; take the variable out")
-    ports = {"WEB_BIND": get("WEB_BIND", env)[1], "FLOWER_BIND": get("FLOWER_BIND", env)[1]}
-    ports["REDIS_PORT"] = get("REDIS_PORT", env)
-    for variable, port in ports.items():
-        if holder := who_listens(port):
-            example = port + 100 if variable == "REDIS_PORT" else f"127.0.0.1:{port + 100}"
-            raise Stop(f"port {port} is taken by {holder}: stop that, or choose another: make up {variable}={example}")
+    find = [sys.executable, "deploy/redis.py", "--find"]
+    if (server := subprocess.run(find, cwd=PROJECT, capture_output=True, text=True, check=False)).returncode:
+        raise Stop(server.stderr.strip())
+    free_ports(env)
+
+
+def free_ports(env: dict[str, str]) -> None:
+    """Check that each role has an address of its own, which nobody else listens on.
+
+    Raises:
+        Stop: with the port, what holds it, and the variable that chooses another.
+    """
+    listens = {name: get(name, env) for name in ("WEB_BIND", "FLOWER_BIND")}
+    listens["REDIS_PORT"] = ("127.0.0.1", get("REDIS_PORT", env))
+    for variable, (host, port) in listens.items():
+        example = port + 100 if variable == "REDIS_PORT" else f"{host}:{port + 100}"
+        choose = f"choose another: make up {variable}={example}"
+        for other, (others_host, others_port) in listens.items():
+            if other != variable and port == others_port and meet(host, others_host):
+                raise Stop(f"port {port} is in both {variable} and {other}: {choose}")
+        if holder := who_listens(host, port):
+            raise Stop(f"port {port} is taken by {holder}: stop that, or {choose}")
+
+
+def meet(host: str, other: str) -> bool:
+    """Whether one port cannot be listened on at both addresses: they are the same, or one means all."""
+    one, two = numbers(host), numbers(other)
+    return bool(one & two) or bool({"0.0.0.0", "::"} & (one | two))
+
+
+def numbers(host: str) -> set[str]:
+    """The addresses of a host's name, or the address itself."""
+    try:
+        return {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return {host}
 
 
 def stop_waits() -> dict[str, int]:
@@ -43,11 +77,13 @@ def stop_waits() -> dict[str, int]:
     return {role: parser.getint(f"program:{role}", "stopwaitsecs") for role in ROLES}
 
 
-def who_listens(port: int) -> str | None:
-    """What holds a TCP port, as well as it can be told, or None when it is free."""
+def who_listens(host: str, port: int) -> str | None:
+    """What holds a TCP port at this address, as well as it can be told, or None when it is free."""
     try:
         listening = [
-            c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port
+            c
+            for c in psutil.net_connections("tcp")
+            if c.status == psutil.CONN_LISTEN and c.laddr.port == port and meet(host, c.laddr.ip)
         ]
     except psutil.AccessDenied:  # macOS tells only root
         with socket.socket() as probe:

@@ -5,6 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python3}
 
+# Packages that change under running processes end in errors that name neither.
+if [ -S run/supervisor.sock ] && .venv/bin/python .venv/bin/supervisorctl -c supervisord.conf pid >/dev/null 2>&1; then
+  echo "the requirements have changed since the stack was started: make down, then make up, installs them" >&2
+  exit 0
+fi
+
 if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
   echo "Python 3.11 or newer is needed and '$python' is none. Install it (sudo apt install python3 python3-venv," \
     "or brew install python), or name yours: make up PYTHON=/path/to/python3.13" >&2
@@ -31,6 +37,6 @@ if [ ! -x .venv/bin/python ]; then
 fi
 echo "installing the locked requirements into .venv (half a minute the first time) ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-  -r requirements/base.txt -r requirements/vm.txt "${redis[@]}"
+  -r requirements/base.txt -r requirements/vm.txt ${redis[@]+"${redis[@]}"}
 .venv/bin/python deploy/redis.py --find >/dev/null
 touch .venv/.installed

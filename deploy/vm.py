@@ -3,6 +3,7 @@
 python deploy/vm.py up                start every role, prove one task, print the addresses
 python deploy/vm.py down              stop every role within the stop grace, Redis last
 python deploy/vm.py scale worker 3    run three workers
+python deploy/vm.py address           print the address of the web role
 """
 
 import configparser
@@ -20,7 +21,7 @@ import psutil
 from control import CONF, RUN, effective_environment, names, run, supervisor
 from place import PROJECT, Stop
 from preflight import preflight, stop_waits
-from proof import addresses, not_ready, prove, wait_ready
+from proof import Waits, addresses, base, not_ready, prove, wait_ready
 from stack import secretfiles
 from stack.env import BadValue, get
 
@@ -35,10 +36,12 @@ def up(env: dict[str, str]) -> None:
     begun = time.monotonic()
     if supervisor():
         print("already running; nothing was changed (`make down` stops it)")
-        for name, why in not_ready(env, names()).items():
-            print(f"{name} is not ready: {why}; see run/log/{name}.log")
         addresses(env)
         print(NEXT)
+        if reasons := not_ready(env, names()):
+            raise Stop(
+                "\n".join(f"{name} is not ready: {why}; see run/log/{name}.log" for name, why in reasons.items())
+            )
         return
     preflight(env)
     for folder in (RUN, RUN / "log", RUN / "redis", RUN / "supervisor.d"):
@@ -53,8 +56,11 @@ def up(env: dict[str, str]) -> None:
         os.environ | {"GIT_COMMIT": env["GIT_COMMIT"]},
     )
     wait_ready(env, names())
-    task, result = prove(env)
-    print(f"{task} = {result}, over HTTP, Redis and a worker ({time.monotonic() - begun:.1f} s after the start)")
+    try:
+        task, result = prove(env)
+        print(f"{task} = {result}, over HTTP, Redis and a worker ({time.monotonic() - begun:.1f} s after the start)")
+    except Waits as reason:
+        print(reason)
     addresses(env)
     print(NEXT)
 
@@ -86,14 +92,23 @@ def down(env: dict[str, str]) -> None:
                 control.stopProcess(name, False)
         time.sleep(0.1)
     control.shutdown()
-    with contextlib.suppress(psutil.NoSuchProcess):
+    try:
         psutil.Process(pid).wait(60)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.TimeoutExpired:
+        raise Stop(f"supervisord (process {pid}) did not end within 60 s; see run/log/supervisord.log") from None
     print("stopped; queued tasks are kept in run/redis")
 
 
 def is_running(info: dict[str, Any]) -> bool:
-    """Whether a program other than Redis still runs or may run again."""
-    return info["name"] != "redis" and info["statename"] not in ("STOPPED", "FATAL")
+    """Whether a program other than Redis still runs or may run again.
+
+    supervisord starts within a second what has ended and is to run; what stays ended was to run once.
+    """
+    if info["name"] == "redis" or info["statename"] in ("STOPPED", "FATAL"):
+        return False
+    return info["statename"] != "EXITED" or info["now"] - info["stop"] < 3
 
 
 def scale(env: dict[str, str], count: int) -> None:
@@ -130,6 +145,8 @@ def main(arguments: list[str]) -> None:
             down(env)
         case ["scale", "worker", count] if count.isdigit():
             scale(env, int(count))
+        case ["address"]:
+            print(base(env))
         case _:
             raise Stop(__doc__ or "")
 

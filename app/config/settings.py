@@ -1,6 +1,6 @@
 """Django's settings: production by default; every value that differs by place comes from the environment.
 
-The variables are declared in stack/env.py; `.env.example` lists them with their meaning.
+The variables are declared in stack/variables.py; `.env.example` lists them with their meaning.
 """
 
 import warnings

@@ -7,6 +7,10 @@ Everything that concerns the transport is in this file.
 from typing import Any
 from urllib.parse import quote
 
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+import redis
 from stack.env import get, redis_url
 
 # What each TASK_TRANSPORT adds to the broker's options.
@@ -129,5 +133,7 @@ def _caller(role: str, env: dict[str, str]) -> dict[str, Any]:
             "socket_timeout": seconds,
             "socket_connect_timeout": seconds,
             "socket_keepalive": True,
+            # As in stack/connections.py: one that hangs has had its time, and a second try is too long for a page.
+            "retry": Retry(NoBackoff(), 1, (redis.ConnectionError,)),
         },
     }

@@ -2,7 +2,8 @@
 
 import sys
 
-from stack.env import CAN_FORK, BadValue, get, redis_url
+from stack.env import BadValue, get, redis_url
+from stack.variables import CAN_FORK
 
 ROLES = ("web", "worker", "beat", "flower", "migrate", "wait")
 _PYTHON = sys.executable

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from stack.env import VARS, example
+from stack.variables import VARS, example
 
 PROJECT = Path(__file__).resolve().parents[2]
 CODE = [path for path in (PROJECT / "app").rglob("*.py") if "migrations" not in path.parts]

@@ -39,16 +39,27 @@ def free_ports(count: int) -> list[int]:
 def copy_checkout() -> Path:
     """A copy of the checkout's files, as git sees them, with its .venv linked.
 
-    Its path is short, because the path of supervisord's socket must be under 100 bytes.
+    Its path is short, because the path of supervisord's socket must be under 100 bytes; it has a space, as the
+    folders of people do; and it is a git checkout, as a newcomer's is.
     """
-    root = Path(tempfile.mkdtemp(prefix="e2e-", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix="e2e ", dir="/tmp"))
     listed = subprocess.check_output(["git", "ls-files", "-coz", "--exclude-standard"], cwd=CHECKOUT, text=True)
     for name in listed.rstrip("\0").split("\0"):
         if (CHECKOUT / name).is_file():  # git lists a deleted file until the deletion is committed
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, root / name)
     (root / ".venv").symlink_to(CHECKOUT / ".venv")
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    commit(root, "first")
     return root
+
+
+def commit(root: Path, message: str) -> str:
+    """Commit what is in a copy, and return the commit."""
+    me = ("-c", "user.name=e2e", "-c", "user.email=e2e@example.com")
+    subprocess.run(["git", "add", "--all"], cwd=root, check=True)
+    subprocess.run(["git", *me, "commit", "--quiet", "--allow-empty", "-m", message], cwd=root, check=True)
+    return subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=root, text=True).strip()
 
 
 class Supervisor:
@@ -60,10 +71,12 @@ class Supervisor:
     def __init__(self, root: Path, env: dict[str, str]):
         self.root = root
         self.env = {name: os.environ[name] for name in SHELL if name in os.environ} | env
-        self.web_port = int(self._value("WEB_BIND", "127.0.0.1:8000").rpartition(":")[2])
+        host, _, web_port = self._value("WEB_BIND", "127.0.0.1:8000").rpartition(":")
+        self.web_port = int(web_port)
         self.flower_port = int(self._value("FLOWER_BIND", "127.0.0.1:5555").rpartition(":")[2])
         self.redis_port = int(self._value("REDIS_PORT", "6390"))
-        self.base_url = f"http://127.0.0.1:{self.web_port}"
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "localhost": "127.0.0.1"}.get(host, host)
+        self.base_url = f"http://{host}:{self.web_port}"
         self.flower_url = f"http://127.0.0.1:{self.flower_port}"
 
     @classmethod
@@ -81,9 +94,10 @@ class Supervisor:
             env = psutil.Process(pid).environ()
         except (OSError, ValueError, psutil.Error):
             return None
-        names = ("WEB_BIND", "FLOWER_BIND", "REDIS_PORT", "API_TOKEN")
+        names = ("WEB_BIND", "FLOWER_BIND", "REDIS_PORT", "API_TOKEN", "API_TOKEN_FILE")
         target = cls(CHECKOUT, {name: env[name] for name in names if name in env})
-        target.api_token = target._value("API_TOKEN", "")
+        file = target._value("API_TOKEN_FILE", "")
+        target.api_token = (CHECKOUT / file).read_text().strip() if file else target._value("API_TOKEN", "")
         return target if target.base_url == base_url.replace("localhost", "127.0.0.1") else None
 
     def _value(self, name: str, default: str) -> str:
@@ -167,6 +181,13 @@ class Supervisor:
         """The main process of each program that runs."""
         with self._rpc() as supervisord:
             return {info["name"]: info["pid"] for info in supervisord.getAllProcessInfo() if info["pid"]}
+
+    def pids_or_none(self) -> dict[str, int]:
+        """As `pids`, and nothing where supervisord does not run."""
+        try:
+            return self.pids()
+        except OSError:
+            return {}
 
     def wait_ready(self, role: str) -> None:
         if role == "redis":

@@ -88,6 +88,7 @@ def test_while_redis_is_away_every_call_is_answered_within_two_seconds(
     outage: Any, vm: Supervisor, api: Client
 ) -> None:
     known = api.run("add", 1, 1)["id"]
+    canvas = api.call("POST", "/api/canvas/group", json={"tasks": [{"name": "add", "args": [1, 2]}]}).json()["id"]
 
     def ask(call: tuple[str, str, dict[str, Any]]) -> None:
         refused(api, call[0], call[1], **call[2])
@@ -101,6 +102,12 @@ def test_while_redis_is_away_every_call_is_answered_within_two_seconds(
         ("GET", "/api/tasks", {}),
         ("GET", "/api/workers", {}),
         ("GET", "/api/queues", {}),
+        ("POST", "/api/canvas/group", {"json": {"tasks": [{"name": "add", "args": [1, 2]}]}}),
+        ("GET", f"/api/canvas/{canvas}", {}),
+        ("DELETE", f"/api/canvas/{canvas}", {}),
+        ("GET", "/api/schedules", {}),
+        ("PUT", "/api/schedules/of-an-outage", {"json": {"task": "ping", "every": 60}}),
+        ("DELETE", "/api/schedules/of-an-outage", {}),
     ]
     with outage(vm):
         for call in calls:

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e import test_tasks
 from tests.e2e.client import Client, lines_of
 from tests.e2e.conftest import Stopped
+from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Target
 from tests.waiting import wait_until
 
@@ -150,3 +151,26 @@ def test_an_idempotency_key_for_another_call_is_a_422(api: Client, other: dict[s
 
     assert "Idempotency-Key" in api.error(api.post("add", other, headers=key), 422)
     assert "Idempotency-Key" in api.error(api.post("mul", {"args": [1, 2]}, headers=key), 422)
+
+
+def test_a_full_queue_is_a_429_that_says_when_to_try_again(vm: Supervisor, api: Client, stopped: Stopped) -> None:
+    with stopped("worker"), vm.restarted_with("web", "QUEUE_LIMIT=3"):
+        answers = [api.post("add", {"args": [1, 1]}) for _ in range(4)]
+        accepted = [answer for answer in answers if answer.status_code == 202]
+
+        # Beat may have sent one of its own.
+        assert len(accepted) in (2, 3)
+        assert "QUEUE_LIMIT is 3" in api.error(answers[-1], 429)
+        assert int(answers[-1].headers["Retry-After"]) > 0
+
+    assert [api.done(answer.json()["id"])["result"] for answer in accepted] == [2] * len(accepted)
+
+
+def test_a_record_that_has_expired_is_a_404(vm: Supervisor, api: Client) -> None:
+    task_id = api.run("add", 1, 1)["id"]
+    with vm.redis() as admin:
+        assert 86_000 < admin.ttl(f"stack:task:{task_id}") <= 86_400
+        admin.pexpire(f"stack:task:{task_id}", 1)
+        wait_until(lambda: not admin.exists(f"stack:task:{task_id}"), 5)
+
+    assert "expired" in api.error(api.get(f"/api/tasks/{task_id}"), 404)

@@ -10,7 +10,7 @@ from tests.waiting import stays, wait_until
 
 def down(server: Redis) -> None:
     server.stop()
-    stays(lambda: True, 10)
+    stays(lambda: server.process.poll() is not None, 10)  # longer than what runs
     server.start()
 
 

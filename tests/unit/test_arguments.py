@@ -6,6 +6,8 @@ import pytest
 
 from stack.schemas import api_tasks, arguments_model, bind
 
+pytest.importorskip("demo", reason="the tasks of app/demo are its examples")
+
 
 @pytest.mark.parametrize(
     ("task", "args", "kwargs", "told"),

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.env import VARS, BadValue, environment, get, loop_limit, redis_url
+from stack.env import BadValue, environment, get, loop_limit, redis_url
+from stack.variables import VARS
 
 
 @pytest.mark.parametrize(

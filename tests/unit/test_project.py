@@ -32,7 +32,7 @@ def test_celery_is_wired_into_the_django_project() -> None:
 
     assert seen[:2] == ["config.settings", True]
     # Found in the tasks.py of an app of INSTALLED_APPS, and in a module that the settings name.
-    assert {"add", "mul", "xsum", "ping"} <= set(seen[2])
+    assert ({"add", "mul", "xsum", "ping"} if (APP / "demo").is_dir() else {"ping"}) <= set(seen[2])
 
 
 CONF = (

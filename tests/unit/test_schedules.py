@@ -7,7 +7,6 @@ import time_machine
 from celery import Celery
 from celery.schedules import BaseSchedule, crontab, schedule
 
-from demo.schedules import SCHEDULES
 from stack import schedules
 from stack.entries import Entry
 from stack.schedules import last_business_day
@@ -135,6 +134,7 @@ def test_a_schedule_is_read_in_the_time_zone_of_the_settings(every: Any, run: st
 
 
 def test_the_tutorials_schedules_are_as_in_the_tutorial() -> None:
+    SCHEDULES = pytest.importorskip("demo.schedules", reason="it tests app/demo").SCHEDULES  # noqa: N806
     seconds, weekly = SCHEDULES["add_every_30_seconds"], SCHEDULES["xsum_week1_20_20_00"]
     assert (seconds["task"], seconds["schedule"], seconds["args"]) == ("add", 30.0, (14, 5))
     assert (weekly["task"], weekly["schedule"]) == ("xsum", crontab(hour=20, minute=20, day_of_week=1))

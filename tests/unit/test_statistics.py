@@ -2,6 +2,7 @@ import statistics
 
 import pytest
 
+pytest.importorskip("demo", reason="it tests app/demo")
 from demo.statistics import summary
 from demo.store import parse
 

@@ -3,9 +3,11 @@
 from typing import Any
 
 from celery import current_app
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from kombu.exceptions import OperationalError
 from redbeat.schedulers import ensure_conf
 
+import redis
 from stack.entries import install_entries
 from stack.scheduler import Scheduler
 
@@ -16,5 +18,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         ensure_conf(current_app)
         scheduler = Scheduler(current_app._get_current_object())
-        install_entries(current_app, scheduler.from_settings, reset=True)
+        try:
+            install_entries(current_app, scheduler.from_settings, reset=True)
+        except (redis.RedisError, OperationalError) as error:
+            raise CommandError(f"nothing was changed, Redis does not answer (`make up` starts it): {error}") from error
         self.stdout.write(f"restored: {', '.join(scheduler.from_settings)}")

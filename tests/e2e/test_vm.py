@@ -1,0 +1,132 @@
+"""A machine's operator: what the verbs say and do, as deploy/vm.md and the README have it."""
+
+import os
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.client import Client
+from tests.e2e.conftest import Stopped
+from tests.e2e.supervisor import ROLES, Supervisor, commit
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def up_again(vm: Supervisor) -> Iterator[None]:
+    """Whatever the test did, the stack runs afterwards."""
+    yield
+    if not vm.pids_or_none():
+        vm.up()
+
+
+def recipe(vm: Supervisor, row: str) -> str:
+    """The first command of a row of deploy/vm.md."""
+    found = re.search(rf"^\| {row} \| `([^`]+)`", (vm.root / "deploy/vm.md").read_text(), re.MULTILINE)
+    assert found, f"deploy/vm.md has no row {row!r}"
+    return found[1]
+
+
+def test_status_and_tail_show_every_role(vm: Supervisor) -> None:
+    def all_run() -> bool:
+        states = dict(line.split()[:2] for line in vm.control("status").splitlines())
+        assert states == dict.fromkeys([*ROLES, "redis"], "RUNNING")
+        return True
+
+    wait_until(all_run, 20)  # what has been started is STARTING for `startsecs`
+    assert '"task_id"' in vm.control("tail", "-20000", "worker")
+
+
+def test_the_drain_of_the_manual_leaves_a_worker_alive_and_not_ready(vm: Supervisor, api: Client) -> None:
+    done = vm.run(["sh", "-c", recipe(vm, "drain the workers")])
+    try:
+        assert done.returncode == 0, done.stderr
+        wait_until(lambda: "consuming from no queue" in (vm.check("worker", ready=True) or ""), 10)
+        assert vm.check("worker") is None
+        queued = api.submit("add", 1, 2)
+    finally:
+        vm.restart("worker")
+    assert api.done(queued)["result"] == 3
+
+
+def test_make_up_while_a_role_is_not_ready_names_it_and_fails(vm: Supervisor, stopped: Stopped) -> None:
+    with stopped("worker"):
+        done = vm.run(["make", "up"])
+
+    assert done.returncode != 0
+    assert "worker is not ready" in done.stderr
+    assert "already running; nothing was changed" in done.stdout
+
+
+def test_make_up_while_running_installs_nothing_though_the_requirements_changed(vm: Supervisor) -> None:
+    installed = (vm.root / ".venv/.installed").stat().st_mtime
+    os.utime(vm.root / "requirements/base.txt", (installed + 10, installed + 10))
+    try:
+        done = vm.run(["make", "up"])
+    finally:
+        os.utime(vm.root / "requirements/base.txt", (installed - 10, installed - 10))
+
+    assert done.returncode == 0, done.stderr
+    assert "make down, then make up, installs them" in done.stderr
+    assert "installing" not in done.stdout
+    assert (vm.root / ".venv/.installed").stat().st_mtime == installed
+
+
+def test_the_address_is_that_of_the_stack_that_runs(vm: Supervisor) -> None:
+    """`make smoke` asks for it: `make up WEB_BIND=…` must hold for it, too."""
+    done = vm.run([".venv/bin/python", "deploy/vm.py", "address"], WEB_BIND="127.0.0.1:1")
+
+    assert done.stdout.strip() == vm.base_url
+
+
+def test_resetting_the_schedules_without_redis_says_so_in_one_line(vm: Supervisor, stopped: Stopped) -> None:
+    with stopped("redis"):
+        done = vm.run(["make", "schedules-reset"])
+
+    assert done.returncode != 0
+    assert re.match(r"CommandError: nothing was changed, Redis does not answer.*\nmake: ", done.stderr), done.stderr
+
+
+@pytest.mark.usefixtures("up_again")
+def test_an_upgrade_by_the_manual_runs_the_new_commit_and_says_where_things_are(vm: Supervisor, api: Client) -> None:
+    assert recipe(vm, "upgrade, roll back") == "make down"
+    once = vm.root / "run/supervisor.d/once.conf"
+    once.write_text("[program:once]\ncommand=true\nautorestart=false\nstartsecs=0\n")
+    vm.control("update")
+    try:
+        vm.make("down")
+        new = commit(vm.root, "the new version")
+        said = vm.make("up")
+    finally:
+        once.unlink()
+        vm.control("update")
+
+    assert api.get("/version").json()["commit"] == new
+    for line in (
+        r"add\(2, 3\) = 5, over HTTP, Redis and a worker \(\d+\.\d s after the start\)",
+        rf"page +{vm.base_url}/",
+        rf"API +{vm.base_url}/api/docs",
+        rf"Flower +{vm.flower_url}/ +user flower, password in run/secrets/flower/flower_password",
+        r"next +\.venv/bin/supervisorctl -c supervisord\.conf status",
+        r"make down",
+    ):
+        assert re.search(rf"^ *{line}", said, re.MULTILINE), f"{line}\n{said}"
+    assert (vm.root / "run/secrets/flower/flower_password").read_text()
+
+
+@pytest.mark.usefixtures("up_again")
+def test_make_up_with_a_backlog_says_what_waits_and_is_content(vm: Supervisor, api: Client) -> None:
+    vm.stop("worker")
+    ids = [api.submit("sleep", 25) for _ in range(4)]  # two run, two wait, and before all of them add does not
+    vm.make("down")
+    try:
+        said = vm.make("up")
+    finally:
+        for task_id in ids[2:]:
+            api.call("DELETE", f"/api/tasks/{task_id}")
+
+    found = re.search(r"^every role is ready; add\(2, 3\) has its turn later: (\d) tasks wait, .* hold 2$", said, re.M)
+    assert found, said
+    assert int(found[1]) >= 2  # and what beat has sent meanwhile
+    assert f"{vm.base_url}/" in said
+    assert [api.done(task_id, within=30)["state"] for task_id in ids] == ["SUCCESS"] * 2 + ["REVOKED"] * 2

