@@ -1,6 +1,7 @@
 """Django's command line, with the project's environment."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +9,8 @@ from stack import secretfiles
 from stack.env import environment, get
 
 if __name__ == "__main__":
+    # As the first process of a container, `migrate` and `wait` would not hear TERM without a handler.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     os.environ.update(environment())
     if not os.environ.get("SECRET_KEY_FILE") and not os.environ.get("SECRET_KEY"):
         # In a checkout, as `make up` does: `makemigrations` may come before the first start.

@@ -14,7 +14,14 @@ APP = Path("/srv/app")
 
 def seen() -> dict[Path, float]:
     """When each file that matters was last changed. Looked at again and again: mounts tell no one of changes."""
-    return {path: path.stat().st_mtime for end in ("*.py", "*.html") for path in APP.rglob(end)}
+    found = {}
+    for end in ("*.py", "*.html"):
+        for path in APP.rglob(end):
+            try:
+                found[path] = path.stat().st_mtime
+            except FileNotFoundError:  # an editor's own file, gone since it was listed
+                continue
+    return found
 
 
 def stop(*_: object) -> None:

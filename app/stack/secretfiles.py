@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import os
 import secrets
+import sys
 from pathlib import Path
 
 # Each role has the same SECRET_KEY and a Redis password of its own.
@@ -90,10 +91,17 @@ def make(folder: Path, own: Path | None = None) -> list[str]:
 
     Returns:
         list of str: the files that were made or replaced, as service/name.
+
+    Raises:
+        ValueError: `own` has a file for a service that there is not.
     """
     made = []
     wanted = FILES if own is None else CONTAINER_FILES
     chosen = {} if own is None else {f"{file.parent.name}/{file.name}": file for file in own.glob("*/[!.]*")}
+    if strangers := [name for name in sorted(chosen) if name.partition("/")[0] not in wanted]:
+        raise ValueError(
+            f"docker/secrets/{strangers[0]} is of no service: the folder must be one of {', '.join(wanted)}"
+        )
     for service in wanted:
         (folder / service).mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in dict.fromkeys([f"{service}/{name}" for service, names in wanted.items() for name in names] + [*chosen]):
@@ -214,13 +222,13 @@ def main() -> None:
         own = options.containers and options.rotate and (options.containers / options.rotate).exists()
         # One of the operator's own is replaced by what its file holds now.
         replaced = rotate(options.folder, options.rotate) if options.rotate and not own else []
+        if options.finish:
+            for path in options.folder.glob("*/*.old"):
+                path.unlink()
+        for file in replaced + make(options.folder, options.containers):
+            print(f"made {file}")
     except ValueError as error:
-        parser.error(str(error))
-    if options.finish:
-        for path in options.folder.glob("*/*.old"):
-            path.unlink()
-    for file in replaced + make(options.folder, options.containers):
-        print(f"made {file}")
+        sys.exit(f"secrets: {error}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import re
 import runpy
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -150,6 +151,18 @@ def test_in_containers_an_operators_own_secret_wins_and_each_file_belongs_to_its
     mine = folder / "flower" / "flower_password"
     assert (mine.read_text(), oct(mine.stat().st_mode)[-3:], mine.stat().st_uid) == ("mine", "400", 10001)
     assert (folder / "redis" / "users.acl").stat().st_uid == (folder / "db" / "postgres_password").stat().st_uid == 999
+
+
+def test_a_secret_for_a_service_that_there_is_not_is_one_line_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "own" / "wbe").mkdir(parents=True)
+    (tmp_path / "own" / "wbe" / "api_token").write_text("mine")
+    command = [sys.executable, "-m", "stack.secretfiles", tmp_path / "secrets", "--containers", tmp_path / "own"]
+    done = subprocess.run(command, cwd=PROJECT / "app", capture_output=True, text=True, check=False)
+
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert "docker/secrets/wbe/api_token" in line
+    assert "web, worker, beat, flower, redis, db" in line
 
 
 def test_nothing_names_a_path_of_one_machine() -> None:
