@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.client import Client
+from tests.e2e.client import Client, lines_of
 from tests.e2e.k8s import CHECKOUT, ROLES, Kubernetes
 from tests.traffic import Ticks
 from tests.waiting import wait_until
@@ -21,7 +21,8 @@ def test_a_second_apply_changes_nothing(stack: Kubernetes) -> None:
     before, pods = versions(stack), {role: stack.names(role) for role in ROLES}
 
     # Not by kubectl's words: it says "configured" where the API server filled in a default.
-    assert stack.run("diff", "-k", str(stack.overlay)).stdout == ""
+    done = stack.run("diff", "-k", str(stack.overlay))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
     stack.kubectl("apply", "-k", str(stack.overlay))
 
     assert versions(stack) == before
@@ -124,12 +125,20 @@ def test_redis_deleted_with_queued_tasks_loses_none(stack: Kubernetes, api: Clie
 def test_two_beats_tick_once_and_the_other_takes_over(stack: Kubernetes, api: Client) -> None:
     stack.scale("beat", 2)
     try:
+
+        def ticking() -> set[str]:
+            logs = {name: stack.run("logs", name).stdout for name in stack.names("beat")}
+            return {name for name, log in logs.items() if lines_of(log, "^beat: took the lock, ticking$")}
+
         with Ticks(api) as ticks:
             wait_until(lambda: len(ticks.seen) >= 3, 60)
-            leader = next(name for name in stack.names("beat") if "ticking" in stack.kubectl("logs", name))
-            stack.kubectl("delete", "pod", leader)
+            (leader,) = ticking()
+            (standby,) = set(stack.names("beat")) - {leader}
+            # As a crash would: it gives nothing up.
+            stack.kubectl("delete", "pod", leader, "--grace-period=0", "--force")
+            wait_until(lambda: standby in ticking(), 15)
             count = len(ticks.seen)
             wait_until(lambda: len(ticks.seen) >= count + 3, 60)
-            ticks.check(longest=5 + 15)
+            print("gaps between ticks:", ticks.check(longest=5 + 15))
     finally:
         stack.scale("beat", 1)
