@@ -65,6 +65,46 @@ def test_the_secret_is_random_and_a_second_run_of_the_job_leaves_it_alone(stack:
     assert "nothing to do" in stack.kubectl("logs", "job/make-secrets")
 
 
+def test_a_secret_that_lacks_a_key_is_told_and_the_job_is_run_again_by_deleting_it(stack: Kubernetes) -> None:
+    def run_again(data: dict[str, str | None]) -> None:
+        stack.kubectl("patch", "secret", "app-secrets", "-p", json.dumps({"data": data}))
+        stack.kubectl("delete", "job", "make-secrets")
+        stack.kubectl("apply", "-k", str(stack.overlay))
+
+    before = json.loads(stack.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"]["flower_password"]
+    run_again({"flower_password": None})
+    try:
+        # The pod that failed stays, and its log with it.
+        wait_until(lambda: "lacks flower_password" in stack.run("logs", "job/make-secrets").stdout, 60)
+        (pod, *_) = stack.pods("make-secrets")
+        wait_until(lambda: stack.pods("make-secrets")[0]["status"]["phase"] == "Failed", 30)
+        assert "lacks flower_password" in stack.kubectl("logs", pod["metadata"]["name"])
+    finally:
+        run_again({"flower_password": before})
+    stack.kubectl("wait", "--for=condition=complete", "job/make-secrets", "--timeout=60s")
+
+
+def test_a_new_web_waits_while_another_applies_the_migrations(stack: Kubernetes, api: Client) -> None:
+    hold = ["kubectl", "-n", stack.namespace, "exec", "-i", "db-0", "--", "psql", "-U", "postgres", "-d", "app"]
+    with subprocess.Popen(hold, env=stack.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin
+        assert other.stdout
+        other.stdin.write(f"SELECT pg_advisory_lock({0x6D696772});\n")
+        other.stdin.flush()
+        assert "pg_advisory_lock" in other.stdout.readline()
+        before = stack.names("web")
+        stack.kubectl("rollout", "restart", "deployment/web")
+
+        def waits() -> bool:
+            (new,) = set(stack.names("web")) - set(before)
+            return "somebody else applies the migrations" in stack.run("logs", new, "-c", "migrate").stdout
+
+        wait_until(waits, 60)
+        assert api.run("add", 2, 2, within=20)["result"] == 4
+        other.stdin.close()  # psql ends, and its lock with it
+    stack.wait_ready("web")
+
+
 def rotate(stack: Kubernetes, key: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "rotate-secret", "TARGET=k8s", f"NAME={key}"],
