@@ -85,8 +85,9 @@ def test_the_pods_of_a_dead_node_are_replaced_after_half_a_minute(combination: s
         assert left == dict.fromkeys(wanted, 30), name
 
 
-def test_keda_counts_every_list_of_the_queue_and_what_runs() -> None:
-    spec = render(KEDA)["ScaledObject", "worker"]["spec"]
+@pytest.mark.parametrize("combination", [KEDA, "k8s/components/autoscaling-keda#1"])
+def test_keda_counts_every_list_of_the_queue_and_what_runs(combination: str) -> None:
+    spec = render(combination)["ScaledObject", "worker"]["spec"]
     conf = configuration("worker", {"REDIS_PASSWORD": "unused"})
     sep = conf["broker_transport_options"]["sep"]
     lists = {f"default{sep}{step}" if step else "default" for step in PRIORITY_STEPS}

@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.client import Client
 from tests.e2e.k8s import Kubernetes, cluster
+from tests.k8s.conftest import STACK
 from tests.traffic import Runs
 from tests.waiting import wait_until
 
@@ -30,8 +31,11 @@ def scaled(request: pytest.FixtureRequest) -> Iterator[Kubernetes]:
         pytest.skip("the cluster has no KEDA")
     try:
         target.up()
+        request.config.stash[STACK] = target
         yield target
     finally:
+        request.config.stash.setdefault(STACK, target)
+        del request.config.stash[STACK]
         target.remove()
 
 
@@ -55,9 +59,21 @@ def test_keda_brings_workers_with_the_queue_and_takes_none_that_is_needed(scaled
     api = Client(scaled.base_url, scaled.api_token)
     wait_until(lambda: workers(scaled) == 1, 120)
     runs, begun = Runs(api, "sleep"), time.monotonic()
-    tasks = [api.submit("sleep", 20) for _ in range(40)]
+    # The last six are long: they run when most workers have nothing left to do and are taken away.
+    tasks = [api.submit("sleep", seconds) for seconds in [15] * 34 + [40] * 6]
     wait_until(lambda: workers(scaled) >= 5, 180)
     print(f"1 to 5 workers after {time.monotonic() - begun:.0f} s")
+
+    most = 0
+
+    def fewer_at_work() -> bool:
+        nonlocal most
+        count = workers(scaled)
+        most = max(most, count)
+        return count < most and api.get("/api/queues").json()["unacknowledged"] > 0
+
+    wait_until(fewer_at_work, 300)
+    print(f"{most} workers at most, and fewer while tasks still ran, after {time.monotonic() - begun:.0f} s")
     assert {api.done(task_id, within=400)["state"] for task_id in tasks} == {"SUCCESS"}
     ended = time.monotonic()
     wait_until(lambda: workers(scaled) == 1, 240)
@@ -69,7 +85,7 @@ def test_keda_brings_workers_with_the_queue_and_takes_none_that_is_needed(scaled
 @pytest.mark.parametrize(
     "scaled", [("autoscaling-hpa", "HorizontalPodAutoscaler", "/spec/behavior/scaleDown")], indirect=True
 )
-def test_the_hpa_brings_workers_with_cpu(scaled: Kubernetes) -> None:
+def test_the_hpa_brings_workers_with_cpu_and_takes_them_away_after_it(scaled: Kubernetes) -> None:
     api = Client(scaled.base_url, scaled.api_token)
     wait_until(lambda: workers(scaled) == 2, 180)
     begun = time.monotonic()
@@ -82,3 +98,7 @@ def test_the_hpa_brings_workers_with_cpu(scaled: Kubernetes) -> None:
             assert api.call("POST", "/api/canvas/chunks", json=body).status_code == 202
         time.sleep(2)
     print(f"2 to 3 workers after {time.monotonic() - begun:.0f} s")
+
+    ended = time.monotonic()
+    wait_until(lambda: workers(scaled) == 2, 300)
+    print(f"2 workers again {time.monotonic() - ended:.0f} s after the load")

@@ -100,6 +100,10 @@ class Compose:
         done = self.run("docker", "exec", self.containers(role)[0], *command)
         return None if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
 
+    def lives(self) -> dict[str, int]:
+        roles = ("web", "worker", "beat", "flower")
+        return {container: self.pid(container) for role in roles for container in self.containers(role)}
+
     def logs(self, role: str | None = None) -> str:
         # Not `compose logs`, which paints; nor a pipe, which two streams would share out of order.
         return "".join(

@@ -145,5 +145,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     report = yield
     target = item.config.stash.get(STACK, None)
     if report.failed and target:
-        report.sections += ends_of_logs(target, ("web", "worker", "beat", "flower", "redis"), 20)
+        try:
+            report.sections += ends_of_logs(target, ("web", "worker", "beat", "flower", "redis"), 20)
+            if hasattr(target, "story"):
+                report.sections.append(("the cluster", target.story()))
+        except Exception as error:  # a runtime that answers no more must not end the session
+            report.sections.append(("no logs", repr(error)))
     return report

@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from tests.e2e.supervisor import CHECKOUT, SHELL
@@ -29,6 +30,11 @@ def cluster() -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"no cluster answers ({error})"
     return "" if done.returncode == 0 else f"no cluster answers (set KUBECONFIG): {done.stderr.strip()}"
+
+
+def restarts_of(pod: dict[str, Any]) -> int:
+    """How often the pod's container was restarted; one that waits for a node or a volume has none yet."""
+    return sum(status["restartCount"] for status in pod["status"].get("containerStatuses", ()))
 
 
 class Kubernetes:
@@ -110,6 +116,8 @@ class Kubernetes:
             self.stop(role)
 
     def stop(self, role: str) -> None:
+        if role == "web" and self.forwarded:
+            pytest.skip("the port-forward would end with its pod")
         self.counts[role] = self.replicas(role)
         self._replicas(role, 0)
 
@@ -132,6 +140,9 @@ class Kubernetes:
         done = self.run("exec", self.names(role)[0], "-c", "app", "--", *command)
         return None if done.returncode == 0 else done.stderr.partition("command terminated")[0].strip() or "failed"
 
+    def lives(self) -> dict[str, int]:
+        return {name: count for name, count in self.restarts().items() if name not in ("redis-0", "db-0")}
+
     def logs(self, role: str | None = None) -> str:
         pods = [pod for word in ([role] if role else ROLES) for pod in self.pods(word)]
         # The container before a restart, too.
@@ -139,7 +150,7 @@ class Kubernetes:
             (pod["metadata"]["name"], previous)
             for pod in pods
             for previous in ("true", "false")
-            if previous == "false" or pod["status"]["containerStatuses"][0]["restartCount"]
+            if previous == "false" or restarts_of(pod)
         ]
         return "".join(
             self.run("logs", name, "-c", "app", "--tail=-1", f"--previous={previous}").stdout
@@ -171,11 +182,7 @@ class Kubernetes:
 
     def restarts(self) -> dict[str, int]:
         """How often each container was restarted, by pod."""
-        return {
-            pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"]
-            for role in ROLES
-            for pod in self.pods(role)
-        }
+        return {pod["metadata"]["name"]: restarts_of(pod) for role in ROLES for pod in self.pods(role)}
 
     def pid(self, pod: dict[str, Any]) -> int:
         """The pod's PID 1 as this machine sees it; only where the nodes are processes of this machine."""
@@ -195,9 +202,11 @@ class Kubernetes:
         return f"http://{spec['clusterIP']}:{spec['ports'][0]['port']}"
 
     def secret(self, key: str) -> str:
-        return base64.b64decode(
-            json.loads(self.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"][key]
-        ).decode()
+        return (
+            base64.b64decode(json.loads(self.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"][key])
+            .decode()
+            .strip()
+        )
 
     def object(self, role: str) -> str:
         return f"{KINDS.get(role, 'deployment')}/{role}"
@@ -245,7 +254,7 @@ class Kubernetes:
         pods = self.run("get", "pods", "-o", "wide").stdout
         ends = [
             f"--- {name}\n" + self.run("logs", name, "--all-containers", "--tail=15").stdout
-            for name in self.kubectl("get", "pods", "-o", "name").split()
+            for name in self.run("get", "pods", "-o", "name").stdout.split()
         ]
         return "\n".join([pods, *events, *ends])
 

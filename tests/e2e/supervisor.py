@@ -143,6 +143,9 @@ class Supervisor:
         done = self.run(command, INSTANCE=role)
         return None if done.returncode == 0 else done.stderr.strip() or f"exit code {done.returncode}"
 
+    def lives(self) -> dict[str, int]:
+        return {name: pid for name, pid in self.pids().items() if name != "redis"}
+
     def logs(self, role: str | None = None) -> str:
         files = sorted((self.root / "run" / "log").glob(f"{role}*.log" if role else "*.log"))
         return "".join(file.read_text(errors="replace") for file in files)

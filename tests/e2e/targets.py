@@ -36,6 +36,9 @@ class Target(Protocol):
     def check(self, role: str, ready: bool = False) -> str | None:
         """The role's own health check: None, or its reason."""
 
+    def lives(self) -> dict[str, int]:
+        """A number for each process of a role, without Redis's: another one after a restart, and the same without."""
+
     def logs(self, role: str | None = None) -> str:
         """The log of one role, or of all: dumped when a test fails."""
 

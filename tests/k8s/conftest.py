@@ -39,5 +39,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     report = yield
     target = item.config.stash.get(STACK, None)
     if report.failed and target:
-        report.sections.append(("the cluster", target.story()))
+        try:
+            report.sections.append(("the cluster", target.story()))
+        except Exception as error:  # a cluster that answers no more must not end the session
+            report.sections.append(("no story", repr(error)))
     return report

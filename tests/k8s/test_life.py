@@ -2,6 +2,8 @@
 
 import json
 import os
+import runpy
+import secrets
 import subprocess
 
 import pytest
@@ -45,6 +47,9 @@ def test_up_proves_a_task_and_down_keeps_what_up_finds_again(overlay: Kubernetes
         queued, token = api.submit("add", 20, 22), overlay.api_token
         kept = volumes(overlay)
         assert len(kept) == 2
+        # Both new webs ran the migrations: one applied them, under the lock, and the other found nothing to do.
+        said = [overlay.kubectl("logs", name, "-c", "migrate") for name in overlay.names("web")]
+        assert sorted("Applying demo.0001" in log for log in said) == [False, True], said
 
         make(overlay, "down")
         assert overlay.kubectl("get", "pods", "-o", "name") == ""
@@ -69,3 +74,22 @@ def test_up_proves_a_task_and_down_keeps_what_up_finds_again(overlay: Kubernetes
         overlay.run("delete", "-k", str(overlay.overlay), timeout=180)
     assert overlay.run("get", "namespace", overlay.namespace).returncode != 0, "delete -k must leave nothing"
     wait_until(lambda: not volumes(overlay), 60)
+
+
+def test_a_secret_that_the_user_makes_first_is_used_and_left_alone(overlay: Kubernetes) -> None:
+    odd, folder = "a/b+c@d:e%f#g&h'i", overlay.root / "secrets"
+    folder.mkdir()
+    for key in runpy.run_path(str(CHECKOUT / "k8s" / "base" / "make_secrets.py"))["KEYS"]:
+        # As an editor leaves a file: with a line's end.
+        (folder / key).write_text(secrets.token_urlsafe(40) + odd * ("redis" in key or "database" in key) + "\n")
+    try:
+        overlay.kubectl("create", "secret", "generic", "app-secrets", f"--from-file={folder}")
+        before = overlay.kubectl("get", "secret", "app-secrets", "-o", "jsonpath={.data}")
+        overlay.up()
+
+        assert "nothing to do" in overlay.kubectl("logs", "job/make-secrets")
+        assert overlay.kubectl("get", "secret", "app-secrets", "-o", "jsonpath={.data}") == before
+        api = Client(overlay.base_url, (folder / "api_token").read_text().strip())
+        assert api.run("add", 2, 2, within=20)["result"] == 4
+    finally:
+        overlay.remove()

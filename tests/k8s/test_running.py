@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.client import Client
+from tests.e2e.client import Client, lines_of
 from tests.e2e.k8s import CHECKOUT, ROLES, Kubernetes
 from tests.traffic import Ticks
 from tests.waiting import wait_until
@@ -21,7 +21,8 @@ def test_a_second_apply_changes_nothing(stack: Kubernetes) -> None:
     before, pods = versions(stack), {role: stack.names(role) for role in ROLES}
 
     # Not by kubectl's words: it says "configured" where the API server filled in a default.
-    assert stack.run("diff", "-k", str(stack.overlay)).stdout == ""
+    done = stack.run("diff", "-k", str(stack.overlay))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
     stack.kubectl("apply", "-k", str(stack.overlay))
 
     assert versions(stack) == before
@@ -62,6 +63,46 @@ def test_the_secret_is_random_and_a_second_run_of_the_job_leaves_it_alone(stack:
 
     assert json.loads(stack.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"] == before
     assert "nothing to do" in stack.kubectl("logs", "job/make-secrets")
+
+
+def test_a_secret_that_lacks_a_key_is_told_and_the_job_is_run_again_by_deleting_it(stack: Kubernetes) -> None:
+    def run_again(data: dict[str, str | None]) -> None:
+        stack.kubectl("patch", "secret", "app-secrets", "-p", json.dumps({"data": data}))
+        stack.kubectl("delete", "job", "make-secrets")
+        stack.kubectl("apply", "-k", str(stack.overlay))
+
+    before = json.loads(stack.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"]["flower_password"]
+    run_again({"flower_password": None})
+    try:
+        # The pod that failed stays, and its log with it.
+        wait_until(lambda: "lacks flower_password" in stack.run("logs", "job/make-secrets").stdout, 60)
+        (pod, *_) = stack.pods("make-secrets")
+        wait_until(lambda: stack.pods("make-secrets")[0]["status"]["phase"] == "Failed", 30)
+        assert "lacks flower_password" in stack.kubectl("logs", pod["metadata"]["name"])
+    finally:
+        run_again({"flower_password": before})
+    stack.kubectl("wait", "--for=condition=complete", "job/make-secrets", "--timeout=60s")
+
+
+def test_a_new_web_waits_while_another_applies_the_migrations(stack: Kubernetes, api: Client) -> None:
+    hold = ["kubectl", "-n", stack.namespace, "exec", "-i", "db-0", "--", "psql", "-U", "postgres", "-d", "app"]
+    with subprocess.Popen(hold, env=stack.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdin
+        assert other.stdout
+        other.stdin.write(f"SELECT pg_advisory_lock({0x6D696772});\n")
+        other.stdin.flush()
+        assert "pg_advisory_lock" in other.stdout.readline()
+        before = stack.names("web")
+        stack.kubectl("rollout", "restart", "deployment/web")
+
+        def waits() -> bool:
+            (new,) = set(stack.names("web")) - set(before)
+            return "somebody else applies the migrations" in stack.run("logs", new, "-c", "migrate").stdout
+
+        wait_until(waits, 60)
+        assert api.run("add", 2, 2, within=20)["result"] == 4
+        other.stdin.close()  # psql ends, and its lock with it
+    stack.wait_ready("web")
 
 
 def rotate(stack: Kubernetes, key: str) -> subprocess.CompletedProcess[str]:
@@ -124,12 +165,20 @@ def test_redis_deleted_with_queued_tasks_loses_none(stack: Kubernetes, api: Clie
 def test_two_beats_tick_once_and_the_other_takes_over(stack: Kubernetes, api: Client) -> None:
     stack.scale("beat", 2)
     try:
+
+        def ticking() -> set[str]:
+            logs = {name: stack.run("logs", name).stdout for name in stack.names("beat")}
+            return {name for name, log in logs.items() if lines_of(log, "^beat: took the lock, ticking$")}
+
         with Ticks(api) as ticks:
             wait_until(lambda: len(ticks.seen) >= 3, 60)
-            leader = next(name for name in stack.names("beat") if "ticking" in stack.kubectl("logs", name))
-            stack.kubectl("delete", "pod", leader)
+            (leader,) = ticking()
+            (standby,) = set(stack.names("beat")) - {leader}
+            # As a crash would: it gives nothing up.
+            stack.kubectl("delete", "pod", leader, "--grace-period=0", "--force")
+            wait_until(lambda: standby in ticking(), 15)
             count = len(ticks.seen)
             wait_until(lambda: len(ticks.seen) >= count + 3, 60)
-            ticks.check(longest=5 + 15)
+            print("gaps between ticks:", ticks.check(longest=5 + 15))
     finally:
         stack.scale("beat", 1)
