@@ -222,3 +222,16 @@ def test_one_more_queue_is_a_worker_like_the_first() -> None:
 
 def test_overlays_are_short() -> None:
     assert all(len(path.read_text().splitlines()) <= 20 for path in K8S.glob("overlays/*/kustomization.yaml"))
+
+
+@every_combination
+def test_no_ingress_leads_to_flower_whose_health_check_is_open(combination: str) -> None:
+    ingresses = [item["spec"] for (kind, _), item in render(combination).items() if kind == "Ingress"]
+    paths = [path for spec in ingresses for rule in spec["rules"] for path in rule["http"]["paths"]]
+    services = {path["backend"]["service"]["name"] for path in paths}
+    services |= {spec["defaultBackend"]["service"]["name"] for spec in ingresses if "defaultBackend" in spec}
+    assert services <= {"web"}
+    exposed = {
+        item["spec"].get("type", "ClusterIP") for (kind, _), item in render(combination).items() if kind == "Service"
+    }
+    assert exposed == {"ClusterIP"}

@@ -1,5 +1,6 @@
 """Flower: it sees the workers, the tasks and the queues, and shows nothing without its password."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -129,9 +130,30 @@ def test_flower_changes_nothing_unless_told_so(stack: Target, path: str) -> None
 
 def test_flower_revokes_a_task_when_told_so(vm: Supervisor, api: Client) -> None:
     with vm.restarted_with("flower", "FLOWER_READ_ONLY=false"):
-        answer = flower(vm, "/api/task/revoke/no-such-id", vm.flower_password, method="POST")
+        task_id = api.submit("add", 1, 2, countdown=5)
+        wait_until(lambda: [worker for worker in api.get("/api/workers").json() if worker["delayed"]], 10)
 
-        assert answer.json() == {"message": "Revoked 'no-such-id'"}
+        answer = flower(vm, f"/api/task/revoke/{task_id}", vm.flower_password, method="POST")
+
+        assert answer.json() == {"message": f"Revoked '{task_id}'"}
+        done = api.done(task_id, within=20)
+        assert (done["state"], done["started_at"]) == ("REVOKED", None)
+
+
+@pytest.mark.parametrize("path", ["/healthcheck", "/metrics"])
+def test_flower_is_reached_over_loopback_only(vm: Supervisor, path: str) -> None:
+    others = {
+        address.address
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family == socket.AF_INET and not address.address.startswith("127.")
+    }
+    assert flower(vm, path, vm.flower_password).status_code == 200
+    for address in others:
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://{address}:{vm.flower_port}{path}", timeout=5)
+    listening = [item for item in psutil.net_connections("inet") if item.status == psutil.CONN_LISTEN]
+    assert {item.laddr.ip for item in listening if item.laddr.port == vm.flower_port} == {"127.0.0.1"}
 
 
 def test_no_secret_is_on_a_command_line(vm: Supervisor) -> None:

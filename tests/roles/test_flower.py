@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import requests
 
+from bench.flower_memory import feed, mebibytes
 from tests.roles.conftest import Redis, Role, free_port
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 AUTH = ("flower", "f" * 20)
 
@@ -104,13 +105,14 @@ def test_flower_hears_again_after_its_connections_went_silent(
     run_role: Callable[..., Role], run_flower: Any, send: Callable[..., str], firewall: Firewall
 ) -> None:
     run_role("worker").wait_ready()
-    _, ask = run_flower(REDIS_URL=f"redis://default@127.0.0.1:{firewall.port}/0")
+    flower, ask = run_flower(REDIS_URL=f"redis://default@127.0.0.1:{firewall.port}/0")
     wait_until(lambda: seen(send, ask), 30)
 
     assert firewall.forget() >= 1
 
-    # The promise is 10 s; starting the process that sends a task takes some of these.
-    wait_until(lambda: seen(send, ask), 15)
+    # It may be blind for ten seconds. The first task after that is seen.
+    stays(lambda: flower.process.poll() is None, 10)
+    seen(send, ask)
 
 
 def test_a_half_written_state_is_put_aside_and_flower_starts(
@@ -138,3 +140,17 @@ def test_a_half_written_state_is_put_aside_and_flower_starts(
     assert second.process.wait(20) == 0
     _, ask = run_flower("flower-3")
     assert "moving it aside" not in (tmp_path / "flower-3.log").read_text()
+
+
+def test_flower_keeps_the_newest_ten_thousand_tasks_in_less_memory_than_its_container_has(run_flower: Any) -> None:
+    role, ask = run_flower()
+    first = feed(role, 1)
+    wait_until(lambda: ask(f"/api/task/info/{first}"), 20)
+
+    last = feed(role, 12_000)
+
+    wait_until(lambda: ask(f"/api/task/info/{last}")["state"] == "SUCCESS", 60)
+    assert len(ask("/api/tasks?limit=20000")) == 10_000
+    with pytest.raises(AssertionError):
+        ask(f"/api/task/info/{first}")
+    assert mebibytes(role) < 256
