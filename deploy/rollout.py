@@ -1,46 +1,23 @@
 """Put a new version of the image into a running compose stack: no request fails, no task is lost or repeated.
 
 python3 deploy/rollout.py               build, migrate, then workers, web, beat, Flower: `make deploy TARGET=compose`
-python3 deploy/rollout.py --no-build    the same with the image that is there
-python3 deploy/rollout.py --rollback    back to the image before the last build; migrations stay
+python3 deploy/rollout.py --rollback    back to the version before; migrations stay
 """
 
-import csv
-import json
+import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections import Counter
 
-PROJECT = Path(__file__).resolve().parent.parent
-ROLES = ("web", "worker", "beat", "flower")
+import proxy
+from containers import alone, containers, docker, image_id, image_name, images, inspect
+from place import Stop
+
+# In the order in which they are replaced. Workers come first: from the new web on there may be tasks that an old
+# worker does not know.
+ROLES = ("worker", "web", "beat", "flower")
 START_WITHIN = 120  # seconds for a new container to become healthy
-DRAIN_WITHIN = 40  # seconds for requests that run; `wait` holds one for 30 at most
-
-
-class Stop(Exception):
-    """A reason to stop with exit code 1; the text says in which state the stack is."""
-
-
-def docker(*arguments: str, text: str | None = None) -> str:
-    """The output of a docker command.
-
-    Raises:
-        Stop: it failed.
-    """
-    done = subprocess.run(["docker", *arguments], cwd=PROJECT, input=text, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Stop(f"docker {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}".strip())
-    return done.stdout
-
-
-def containers(service: str) -> list[str]:
-    """Ids of the service's containers that run."""
-    return docker("compose", "ps", "-q", service).split()
-
-
-def inspect(container: str) -> dict:
-    return json.loads(docker("inspect", container))[0]
 
 
 def say(text: str) -> None:
@@ -53,134 +30,141 @@ def roll(role: str) -> None:
     Raises:
         Stop: a new one does not become healthy; the new ones are removed and the old ones still run.
     """
+    # What an interrupted deploy left stopped counts in --scale, and would be started as if it were new.
+    docker("compose", "rm", "--force", role)
     old = containers(role)
     if not old:
         raise Stop(f"{role} does not run: docker compose up -d --wait")
-    say(f"{role}: {len(old)} new beside {len(old)} old ...")
-    new = []
+    # Where such a deploy left both versions running, there were as many as run of one of them.
+    count = max(Counter(inspect(container)["Image"] for container in old).values())
+    say(f"{role}: {count} new beside {len(old)} old ...")
     try:
-        docker("compose", "up", "-d", "--no-deps", "--no-recreate", "--scale", f"{role}={2 * len(old)}", role)
+        start_beside(role, old, count)
+        # Docker waits for each as long as STOP_GRACE says: a worker finishes its tasks or hands them back,
+        # a beat gives up its lock and a new one has it within two seconds.
+        docker("stop", *old)
+        docker("rm", *old)
+    finally:
+        if role == "web":
+            proxy.ready()
+
+
+def start_beside(role: str, old: list[str], count: int) -> None:
+    """Start `count` new containers of a role and lead the work to them; whatever goes wrong, none of them is left."""
+    try:
+        docker("compose", "up", "-d", "--no-deps", "--no-recreate", "--scale", f"{role}={len(old) + count}", role)
         new = [container for container in containers(role) if container not in old]
+        wanted = image_id(image_name())
+        if len(new) != count or any(inspect(container)["Image"] != wanted for container in new):
+            raise Stop(f"{len(new)} new containers of {role} started, not {count} of the image {image_name()}")
         wait_healthy(new)
-        slots = drain(old, new) if role == "web" else []
-    except Stop:
-        if new:
+        if role == "web":
+            proxy.lead(new, old)
+    except BaseException as error:
+        if new := [container for container in containers(role, stopped=True) if container not in old]:
             docker("rm", "--force", *new)
+        if isinstance(error, Stop):
+            raise Stop(f"{error}\n{role}: the new ones are removed, the old ones run on.") from None
         raise
-    # Docker waits for each as long as STOP_GRACE says: a worker finishes its tasks or hands them back,
-    # a beat gives up its lock and a new one has it within two seconds.
-    docker("stop", *old)
-    docker("rm", *old)
-    for slot in slots:
-        proxy(f"set server web/{slot} state ready")
 
 
 def replace(role: str) -> None:
-    """For Flower, which holds no work and one port on the host: stop the old one, start a new one."""
+    """For Flower, which holds no work and one port on the host: stop the old one, start a new one.
+
+    Raises:
+        Stop: the new one does not become healthy; there is no old one any more.
+    """
     say(f"{role}: replacing ...")
     docker("compose", "up", "-d", "--no-deps", "--force-recreate", role)
-    wait_healthy(containers(role))
+    try:
+        wait_healthy(containers(role))
+    except Stop as error:
+        raise Stop(f"{error}\n{role} does not work; no task and no request needs it.") from None
 
 
 def wait_healthy(new: list[str]) -> None:
     end = time.monotonic() + START_WITHIN
     while True:
         states = {container: inspect(container)["State"] for container in new}
-        if states and all(state.get("Health", {}).get("Status") == "healthy" for state in states.values()):
+        ill = [c for c, state in states.items() if state.get("Health", {}).get("Status") != "healthy"]
+        if new and not ill:
             return
-        failed = [container for container, state in states.items() if state["Status"] == "restarting"]
+        failed = [container for container in ill if states[container]["Status"] in ("restarting", "exited", "dead")]
         if failed or time.monotonic() > end:
-            container = (failed or [c for c, s in states.items() if s.get("Health", {}).get("Status") != "healthy"])[0]
-            log = subprocess.run(
-                ["docker", "logs", "--tail", "20", container], capture_output=True, text=True, check=False
-            )
-            raise Stop(f"the new version does not start, the old one still runs:\n{log.stdout}{log.stderr}".strip())
+            command = ["docker", "logs", "--tail", "20", (failed or ill)[0]]
+            log = subprocess.run(command, capture_output=True, text=True, check=False)
+            raise Stop(f"the new version does not start:\n{log.stdout}{log.stderr}".strip())
         time.sleep(0.25)
-
-
-def proxy(command: str) -> str:
-    """The answer of HAProxy's own interface, which only listens inside the proxy's container."""
-    script = 'exec 3<>/dev/tcp/127.0.0.1/9999; printf "%s\\n" "$1" >&3; cat <&3'
-    return docker("exec", containers("proxy")[0], "bash", "-c", script, "bash", command)
-
-
-def servers() -> dict[str, dict[str, str]]:
-    """The proxy's view of each web container, by address; of those that are up."""
-    lines = proxy("show stat").lstrip("# ").splitlines()
-    return {
-        row["addr"].rpartition(":")[0]: row
-        for row in csv.DictReader(lines)
-        if row["pxname"] == "web" and row.get("addr") and not row["status"].startswith("MAINT")
-    }
-
-
-def drain(old: list[str], new: list[str]) -> list[str]:
-    """Send new requests to the new containers only, and wait until the old ones have answered theirs.
-
-    Returns:
-        list of str: the proxy's names of the old ones, to be made ready for whoever comes next.
-    """
-    if not containers("proxy"):
-        return []
-    end = time.monotonic() + 20
-    while not all(servers().get(address(container), {}).get("status") == "UP" for container in new):
-        if time.monotonic() > end:
-            raise Stop("the proxy does not find the new web containers; the old ones still run")
-        time.sleep(0.25)
-    slots = {
-        address(container): servers()[address(container)]["svname"]
-        for container in old
-        if address(container) in servers()
-    }
-    for slot in slots.values():
-        proxy(f"set server web/{slot} state drain")
-    end = time.monotonic() + DRAIN_WITHIN
-    while any(int(row["scur"] or 0) for place, row in servers().items() if place in slots) and time.monotonic() < end:
-        time.sleep(0.25)
-    return list(slots.values())
-
-
-def address(container: str) -> str:
-    """The container's address where the proxy sees it."""
-    networks = inspect(container)["NetworkSettings"]["Networks"]
-    return next(network["IPAddress"] for name, network in networks.items() if name.endswith("_front"))
 
 
 def reload_users() -> None:
     """Make Redis read users.acl again; connections whose user changed log in anew."""
-    script = "REDISCLI_AUTH=$(cat /run/secrets/admin_password) redis-cli --user admin ACL LOAD | grep -q OK"
-    old = script.replace("admin_password)", "admin_password.old)")
-    # After a rotation of the operator's own password Redis still knows the old one only.
-    docker("exec", containers("redis")[0], "sh", "-c", f"{script} || {old}")
+    # After a rotation of the operator's own password, Redis knows one of the old ones only.
+    script = (
+        "cd /run/secrets && grep -hs '' admin_password admin_password.old | while read -r REDISCLI_AUTH; do "
+        "export REDISCLI_AUTH; redis-cli --user admin ACL LOAD </dev/null; done | grep -q OK"
+    )
+    # None where the Redis is somebody else's.
+    for container in containers("redis"):
+        docker("exec", container, "sh", "-c", script)
 
 
-def image() -> str:
-    config = json.loads(docker("compose", "config", "--format", "json"))
-    return config["services"]["web"]["image"]
-
-
-def deploy(build: bool, rollback: bool) -> None:
-    begun, name = time.monotonic(), image()
+def deploy(rollback: bool) -> None:
+    begun, name = time.monotonic(), image_name()
     if not containers("web"):
         raise Stop("the stack does not run: docker compose up -d --build --wait")
-    previous = f"{name}-previous"
-    if rollback:
-        docker("image", "inspect", previous)
-        docker("tag", previous, name)
-    elif build:
-        say("building ...")
-        docker("compose", "build", "--quiet")
-        docker("tag", inspect(containers("web")[0])["Image"], previous)
-        # The one before loses its name here; it goes, unless a container still uses it.
-        docker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.title=django-celery-stack")
-    running = inspect(containers("web")[0])["Image"]
+    old = old_version()
     try:
+        if rollback:
+            docker("tag", version_before(name, old), name)
+        else:
+            say("building ...")
+            docker("compose", "build", "--quiet")
+        new = image_id(name)
         replace_all(migrate=not rollback)
-    except Stop:
+    except BaseException as error:
+        words = state(old, image_id(name))
         # A later `docker compose up` must not bring what just failed.
-        docker("tag", running, name)
-        raise
-    say(f"{inspect(containers('web')[0])['Image'][7:19]} runs everywhere after {time.monotonic() - begun:.0f} s")
+        docker("tag", old, name)
+        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else error
+        raise Stop(f"{reason}\n{words}") from error
+    if not rollback and new != old:
+        docker("tag", old, f"{name}-previous")
+    # The one before the previous has no name any more; it goes, unless a container still uses it.
+    docker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.title=django-celery-stack")
+    say(f"{new[7:19]} runs everywhere after {time.monotonic() - begun:.0f} s")
+
+
+def old_version() -> str:
+    """The image of the role that is replaced last: the newest version that runs everywhere."""
+    return next(image for role in reversed(ROLES) for image in images(role))
+
+
+def version_before(name: str, old: str) -> str:
+    """The image to go back to: the previous one or, where a deploy stopped half-way, the one that it was replacing.
+
+    Raises:
+        Stop: there is none.
+    """
+    running, previous = set().union(*map(images, ROLES)), image_id(f"{name}-previous")
+    if len(running) > 1:
+        return previous if previous in running else old
+    if not previous or previous in running:
+        why = "it is what runs" if previous else "no deploy has replaced one yet"
+        raise Stop(f"there is no version to go back to: {name}-previous, {why}")
+    return previous
+
+
+def state(old: str, new: str) -> str:
+    """Which role runs which version, and what to do now."""
+    if old == new:
+        return "Every role runs the version that it ran."
+    words = {frozenset([old]): "the old version", frozenset([new]): "the new version", frozenset(): "nothing"}
+    runs = "".join(f"  {role}: {words.get(frozenset(images(role)), 'both versions')}\n" for role in ROLES)
+    return (
+        f"What runs now:\n{runs}Both versions work together. Mend the cause and run `make deploy TARGET=compose` "
+        "again, or have the old version everywhere: make deploy TARGET=compose ROLLBACK=1"
+    )
 
 
 def replace_all(migrate: bool) -> None:
@@ -190,17 +174,18 @@ def replace_all(migrate: bool) -> None:
         # Before any new code, and beside the old: a migration must fit both versions.
         say("applying migrations ...")
         docker("compose", "run", "--rm", "-T", "--no-deps", "migrate")
-    # Workers first: from the new web on there may be tasks that an old worker does not know.
-    for role in ("worker", "web", "beat"):
+    for role in ROLES[:-1]:
         roll(role)
     replace("flower")
 
 
 if __name__ == "__main__":
-    options = set(sys.argv[1:])
-    if options - {"--no-build", "--rollback"}:
+    if sys.argv[1:] not in ([], ["--rollback"]):
         sys.exit(__doc__)
+    # A terminal that is closed, or a CI job that is cancelled, cleans up as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        deploy(build="--no-build" not in options, rollback="--rollback" in options)
+        with alone():
+            deploy(rollback="--rollback" in sys.argv)
     except Stop as reason:
         sys.exit(str(reason))

@@ -3,9 +3,12 @@
 python3 deploy/rotate_secret.py <service/name>     or without a name: list them
 """
 
+import signal
 import sys
 
-from rollout import Stop, containers, docker, reload_users, replace, roll
+from containers import alone, containers, docker
+from place import Stop
+from rollout import reload_users, replace, roll
 
 # Which roles read a secret that is not theirs alone; a role's own Redis password needs no line here.
 READERS = {
@@ -43,12 +46,28 @@ def rotate(name: str) -> None:
     print(f"{name} is new, and the old one is worth nothing")
 
 
-if __name__ == "__main__":
+def runs() -> bool:
     try:
+        return bool(containers("web"))
+    except Stop:
+        return False
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if not runs():
+            raise Stop(
+                "the compose stack does not run here: docker compose up -d --wait. Under supervisord: make down, "
+                "delete the secret's files in run/secrets, make up. On Kubernetes: make rotate-secret TARGET=k8s."
+            )
         if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
             print(__doc__)
             print(docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--list").strip())
         else:
-            rotate(sys.argv[1])
+            with alone():
+                rotate(sys.argv[1])
     except Stop as reason:
         sys.exit(str(reason))
+    except KeyboardInterrupt:
+        sys.exit("interrupted: run the same again")

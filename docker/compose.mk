@@ -2,7 +2,9 @@
 PYTHON ?= python3
 REVISION = $(shell git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-export REVISION VERSION
+# A password in the remote's address must not get into a label.
+SOURCE = $(shell git remote get-url origin 2>/dev/null | sed 's,://[^/]*@,://,')
+export REVISION VERSION SOURCE
 
 image: ## build the images of the compose stack
 	@docker compose build

