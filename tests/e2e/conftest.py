@@ -43,7 +43,8 @@ class Elsewhere:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Beat's tests read some minutes of its log: they come when others have passed the time, and before the tests that
     # stop Redis, without which beat ends.
-    late = ["test_beat", "test_flower", "test_outage", "test_page", "test_page_live", "test_roles", "test_workers"]
+    pages = ["test_page", "test_page_live", "test_page_schedules"]
+    late = ["test_beat", "test_flower", "test_outage", *pages, "test_roles", "test_workers"]
     items.sort(key=lambda item: late.index(item.path.stem) if item.path.stem in late else -1)
 
 
