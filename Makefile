@@ -67,9 +67,10 @@ check: .venv/.dev ## ruff, mypy, shellcheck, yamllint, codespell
 	@$(VENV)/yamllint --strict $$(git ls-files '*.yaml')
 	@$(VENV)/codespell $$(git ls-files ':!requirements' ':!*.csv')
 
-bench: .venv/.dev ## what a health check costs, and how long a million calls take (make up first)
+bench: .venv/.dev ## what a health check costs, a million calls, Flower's memory (make up first)
 	@$(VENV)/python bench/check_cost.py
 	@$(VENV)/python bench/chunks.py
+	@$(VENV)/python -m bench.flower_memory
 
 lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/base.txt

@@ -49,6 +49,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         "test_outage",
         "test_page",
         "test_page_live",
+        "test_page_schedules",
         "test_roles",
         "test_vm",
         "test_workers",

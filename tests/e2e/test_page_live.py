@@ -1,8 +1,7 @@
-"""What the page shows by itself, in a real Chromium: canvases, schedules, workers and queues."""
+"""What the page shows by itself, in a real Chromium: canvases, workers and queues, and how it is with an outage."""
 
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,10 +13,10 @@ from tests.e2e.client import Client
 from tests.e2e.conftest import Stopped
 from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Target
+from tests.e2e.test_page_schedules import row
 from tests.waiting import stays, wait_until
 
 pytestmark = needs_chromium
-NAME = "a-schedule-of-the-page"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,23 +30,6 @@ def _one_worker(stack: Target) -> Iterator[None]:
     stack.scale("worker", 2)
 
 
-@pytest.fixture
-def schedule(api: Client) -> Iterator[str]:
-    """A schedule that runs every second, deleted after the test."""
-    put(api, NAME, task="ping", every=1)
-    yield NAME
-    api.call("DELETE", f"/api/schedules/{NAME}")
-
-
-def put(api: Client, name: str, **body: Any) -> None:
-    answer = api.call("PUT", f"/api/schedules/{name}", json=body)
-    assert answer.status_code in (200, 201), answer.text
-
-
-def enabled(api: Client, name: str) -> bool:
-    return next(bool(entry["enabled"]) for entry in api.get("/api/schedules").json() if entry["name"] == name)
-
-
 def submit(page: Page, canvas: str) -> Locator:
     """Submit one of the page's examples and give its place in the list."""
     before = page.get_by_test_id("job").count()
@@ -55,10 +37,6 @@ def submit(page: Page, canvas: str) -> Locator:
     page.get_by_test_id("canvas-submit").click()
     expect(page.get_by_test_id("job")).to_have_count(before + 1)
     return page.get_by_test_id("job").first
-
-
-def row(page: Page, name: str) -> Locator:
-    return page.get_by_test_id("schedule").filter(has=page.get_by_text(name, exact=True))
 
 
 def default_queue(page: Page) -> Locator:
@@ -119,62 +97,6 @@ def test_a_canvas_that_is_cancelled_says_so(page: Page, stopped: Stopped) -> Non
         expect(job).to_have_attribute("data-state", "REVOKED")
         expect(job.get_by_test_id("job-error")).to_contain_text("revoked before it started")
         expect(job.get_by_test_id("job-cancel")).to_be_hidden()
-
-
-def test_a_schedule_is_switched_off_and_on_and_its_runs_are_counted(page: Page, api: Client, schedule: str) -> None:
-    entry = row(page, schedule)
-    switch, runs = entry.get_by_role("switch"), entry.get_by_test_id("schedule-runs")
-    expect(entry).to_contain_text("every 1 s", timeout=15_000)
-    expect(switch).to_be_checked()
-    expect(runs).not_to_have_text("0", timeout=20_000)
-    expect(entry.get_by_test_id("schedule-next")).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$"))
-
-    switch.focus()
-    page.keyboard.press("Space")
-    wait_until(lambda: not enabled(api, schedule), 5)
-    expect(entry.get_by_test_id("schedule-next")).to_have_text("off")
-    expect(switch).to_be_focused()
-    screenshot(page, "page-schedules")
-
-    page.keyboard.press("Space")
-    wait_until(lambda: enabled(api, schedule), 5)
-    expect(switch).to_be_checked()
-    at = int(runs.inner_text())
-    wait_until(lambda: int(runs.inner_text()) > at, 20)
-
-
-def test_a_schedule_that_somebody_else_switches_is_seen(page: Page, api: Client, schedule: str) -> None:
-    switch = row(page, schedule).get_by_role("switch")
-    expect(switch).to_be_checked(timeout=15_000)
-    put(api, schedule, enabled=False)
-    expect(switch).not_to_be_checked(timeout=15_000)
-
-
-def test_times_are_the_servers_and_it_says_which(page: Page, api: Client) -> None:
-    expect(page.get_by_test_id("time-zone")).to_have_text("UTC", timeout=15_000)
-    weekly = next(entry for entry in api.get("/api/schedules").json() if entry["name"] == "xsum_week1_20_20_00")
-    shown = row(page, weekly["name"])
-    expect(shown).to_contain_text("crontab 20 20 * * 1")
-    expect(shown.get_by_test_id("schedule-next")).to_have_text(weekly["next_run_at"][:19].replace("T", " "))
-
-
-def test_a_thousand_schedules_show_fifty_and_the_filter_finds_any(page: Page, api: Client) -> None:
-    names = [f"many-{number:04}" for number in range(1000)]
-    expect(page.get_by_test_id("schedules-section")).to_be_visible(timeout=15_000)
-    with ThreadPoolExecutor(4) as pool:
-        try:
-            list(pool.map(lambda name: put(api, name, task="ping", crontab="0 4 1 1 *"), names))
-            page.reload()
-            shown = page.get_by_test_id("schedules-shown")
-            expect(shown).to_contain_text(re.compile(r"^The first 50 of 1\d\d\d"), timeout=30_000)
-            expect(page.get_by_test_id("schedule")).to_have_count(50)
-            page.get_by_test_id("schedule-filter").fill("many-0777")
-            expect(shown).to_have_text(re.compile(r"^1 that match, of 1\d\d\d in all"))
-            row(page, "many-0777").get_by_role("switch").click()
-            wait_until(lambda: not enabled(api, "many-0777"), 10)
-            screenshot(page, "page-schedules-filter")
-        finally:
-            list(pool.map(lambda name: api.call("DELETE", f"/api/schedules/{name}"), names))
 
 
 def test_workers_and_queues_change_as_they_do(page: Page, api: Client, stopped: Stopped) -> None:

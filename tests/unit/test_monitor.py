@@ -24,7 +24,11 @@ from stack.monitor import Listener, Monitor, Receiver
 def monitor(monkeypatch: pytest.MonkeyPatch) -> Monitor:
     options.purge_offline_workers = 3600
     monkeypatch.setattr(flower.app, "Events", Listener)
-    return Monitor(capp=Celery("flower", broker="memory://", set_as_current=False), options=options, io_loop=IOLoop(make_current=False))
+    return Monitor(
+        capp=Celery("flower", broker="memory://", set_as_current=False),
+        options=options,
+        io_loop=IOLoop(make_current=False),
+    )
 
 
 def beat(monitor: Any, worker: str, moment: float) -> None:

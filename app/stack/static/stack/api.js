@@ -39,8 +39,10 @@ const JSON_BODY = { "Content-Type": "application/json" };
 export const submitCanvas = (kind, body) =>
   call("POST", `/api/canvas/${kind}`, { body: JSON.stringify(body), headers: JSON_BODY, timeout: 30000 });
 
-export const switchSchedule = (name, enabled) =>
-  call("PUT", `/api/schedules/${encodeURIComponent(name)}`, { body: JSON.stringify({ enabled }), headers: JSON_BODY });
+export const putSchedule = (name, changes) =>
+  call("PUT", `/api/schedules/${encodeURIComponent(name)}`, { body: JSON.stringify(changes), headers: JSON_BODY });
+export const deleteSchedule = (name) =>
+  call("DELETE", `/api/schedules/${encodeURIComponent(name)}`, { anyBody: true });
 
 export function submit(name, body, key) {
   return call("POST", `/api/tasks/${encodeURIComponent(name)}`, {

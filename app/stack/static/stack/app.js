@@ -5,7 +5,7 @@ import { byId } from "./dom.js";
 import { startForm } from "./form.js";
 import { startJobs } from "./jobs.js";
 import { persist } from "./link.js";
-import { startSchedules } from "./schedules.js";
+import { editSchedules, startSchedules } from "./schedules.js";
 import { startUpload } from "./upload.js";
 import { startWorkers } from "./workers.js";
 
@@ -26,6 +26,7 @@ async function start() {
     startCanvases(tasks);
     startUpload(tasks);
     showCounters(tasks);
+    editSchedules(tasks);
   } catch (error) {
     loading.hidden = false;
     loading.textContent = `The tasks cannot be loaded: ${error.message}`;

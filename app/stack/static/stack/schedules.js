@@ -1,12 +1,14 @@
-import { schedules as fetchSchedules, switchSchedule } from "./api.js";
+import { putSchedule, schedules as fetchSchedules } from "./api.js";
 import { announce, byId, el, setText, showProblem } from "./dom.js";
 import { reportFailedAction } from "./link.js";
 import { follow, syncRows } from "./live.js";
+import { openForm, startScheduleForm } from "./scheduleform.js";
 
 const EVERY = 5000;
 const MOST_ROWS = 50;
 
 let all = [];
+let editable = false;
 let refresh = () => {};
 const switching = new Set();
 
@@ -23,6 +25,13 @@ export function startSchedules() {
     age: byId("schedules-age"),
   });
 }
+
+// The form offers the tasks, and they are known later than the schedules.
+export const editSchedules = (tasks) => {
+  editable = true;
+  startScheduleForm(tasks, () => refresh());
+  if (all.length) showRows();
+};
 
 function showRows() {
   const wanted = byId("schedule-filter").value.trim().toLowerCase();
@@ -53,7 +62,10 @@ function scheduleRow({ name }) {
   const [rule, next, last] = ["", "schedule-next", "schedule-last"].map((id) => el("td", { "data-testid": id || null }));
   const runs = el("td", { class: "num", "data-testid": "schedule-runs" });
   const title = el("th", { scope: "row" }, el("span", { class: "name" }, ...breakable(name)), call);
-  const row = el("tr", { "data-testid": "schedule" }, el("td", {}, box), title, rule, next, last, runs);
+  const edit = el("button", { type: "button", class: "plain", "data-testid": "schedule-edit" }, "Edit");
+  edit.append(el("span", { class: "unseen" }, ` ${name}`));
+  const row = el("tr", { "data-testid": "schedule" }, el("td", {}, box, edit), title, rule, next, last, runs);
+  edit.addEventListener("click", () => openForm(all.find((entry) => entry.name === name), edit));
   box.addEventListener("change", () => onSwitch(name, box));
   row.update = (entry) => {
     // What was asked for stays shown until the server has answered it.
@@ -63,6 +75,7 @@ function scheduleRow({ name }) {
     setText(rule, ruleOf(entry));
     setTime(next, entry.next_run_at, entry.enabled ? "none" : "off");
     setTime(last, entry.last_run_at, "not yet");
+    edit.hidden = !editable;
     setText(runs, String(entry.total_run_count));
   };
   return row;
@@ -81,7 +94,7 @@ async function onSwitch(name, box) {
   switching.add(name);
   box.classList.add("busy");
   try {
-    const entry = await switchSchedule(name, wanted);
+    const entry = await putSchedule(name, { enabled: wanted });
     all = all.map((other) => (other.name === name ? entry : other));
     problem.hidden = true;
     announce(`${name} is ${entry.enabled ? "on" : "off"}.`);
