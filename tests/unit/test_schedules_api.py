@@ -10,6 +10,7 @@ import pytest
 import structlog
 import time_machine
 from celery import current_app
+from celery.schedules import crontab
 from django.http import HttpRequest
 from fakeredis import FakeRedis
 from ninja.errors import HttpError
@@ -112,6 +113,17 @@ def test_a_crontab_that_is_changed_waits_for_its_next_turn(redis: FakeRedis) -> 
     ran(redis, NOW - timedelta(hours=10))
     assert put(crontab="0 11 * * *")["next_run_at"] == "2026-11-23T11:00:00+00:00"
     assert not stored().is_due().is_due
+
+
+def test_a_crontab_that_the_settings_change_waits_for_its_next_turn(redis: FakeRedis) -> None:
+    def install(rule: str) -> None:
+        entry = Entry(name="e", task="ping", schedule=crontab.from_string(rule), app=app)
+        entries.install_entries(app, {"e": entry})
+
+    install("0 20 * * *")
+    ran(redis, NOW - timedelta(hours=10))
+    install("0 11 * * *")
+    assert (stored().is_due().is_due, stored().total_run_count) == (False, 1)
 
 
 def test_a_missed_turn_is_made_up_after_a_change_of_anything_else(redis: FakeRedis) -> None:
