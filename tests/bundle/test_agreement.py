@@ -185,6 +185,13 @@ def test_each_thing_that_the_tutorial_shows_names_tests_that_exist() -> None:
             assert f"\ndef {name}(" in (page.parent / file).read_text(), f"{file} has no {name}"
 
 
+def test_the_readmes_rows_lead_to_the_files_of_the_tests_that_the_page_names() -> None:
+    page, readme = ((PROJECT / name).read_text() for name in ("docs/tutorial.md", "README.md"))
+    named = [set(re.findall(r"\]\(\.\./(tests/[^)]+)\)", row)) for row in page.splitlines() if "](../tests/" in row]
+    listed = [set(re.findall(r"\]\((tests/[^)]+)\)", row)) for row in readme.splitlines() if "](tests/" in row]
+    assert listed == named
+
+
 def test_every_link_within_the_documentation_leads_somewhere() -> None:
     pages = [page for folder in ("docs", "deploy", "k8s") for page in (PROJECT / folder).rglob("*.md")]
     for page in [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *pages]:

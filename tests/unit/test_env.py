@@ -1,3 +1,5 @@
+"""What the environment may say, and what a wrong value is told."""
+
 from pathlib import Path
 
 import pytest

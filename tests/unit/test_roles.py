@@ -1,3 +1,5 @@
+"""The table of roles: each one's command, and what stops it at start."""
+
 import os
 import re
 import subprocess

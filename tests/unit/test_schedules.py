@@ -1,3 +1,5 @@
+"""When schedules run next: each class, in zones and across changes of the clocks."""
+
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo

@@ -10,12 +10,14 @@ import pytest
 import structlog
 import time_machine
 from celery import current_app
+from celery.schedules import crontab
 from django.http import HttpRequest
 from fakeredis import FakeRedis
 from ninja.errors import HttpError
 from redbeat.schedulers import REDBEAT_REDIS_KEY
 
 import stack.api  # noqa: F401 (it imports the calls, and they take from it)
+from config.celery import app
 from stack import entries, schedules_api
 from stack.entries import Entry
 from stack.schedules_api import Options, ScheduleIn
@@ -27,11 +29,13 @@ SCHEDULE_KEY, KEY = "redbeat::schedule", "redbeat:e"
 
 @pytest.fixture
 def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedis]:
-    client = FakeRedis(decode_responses=True)
-    monkeypatch.setattr(current_app._get_current_object(), REDBEAT_REDIS_KEY, client, raising=False)
+    client, before = FakeRedis(decode_responses=True), current_app._get_current_object()
+    app.set_current()  # other tests make applications of their own
+    monkeypatch.setattr(app, REDBEAT_REDIS_KEY, client, raising=False)
     with time_machine.travel(NOW, tick=False):
         yield client
     client.close()
+    before.set_current()
 
 
 def put(name: str = "e", **fields: Any) -> dict[str, Any]:
@@ -42,7 +46,7 @@ def put(name: str = "e", **fields: Any) -> dict[str, Any]:
 
 def stored() -> Entry:
     """The entry as beat reads it."""
-    entry: Entry = Entry.from_key(KEY, app=current_app._get_current_object())
+    entry: Entry = Entry.from_key(KEY, app=app)
     return entry
 
 
@@ -111,6 +115,17 @@ def test_a_crontab_that_is_changed_waits_for_its_next_turn(redis: FakeRedis) -> 
     assert not stored().is_due().is_due
 
 
+def test_a_crontab_that_the_settings_change_waits_for_its_next_turn(redis: FakeRedis) -> None:
+    def install(rule: str) -> None:
+        entry = Entry(name="e", task="ping", schedule=crontab.from_string(rule), app=app)
+        entries.install_entries(app, {"e": entry})
+
+    install("0 20 * * *")
+    ran(redis, NOW - timedelta(hours=10))
+    install("0 11 * * *")
+    assert (stored().is_due().is_due, stored().total_run_count) == (False, 1)
+
+
 def test_a_missed_turn_is_made_up_after_a_change_of_anything_else(redis: FakeRedis) -> None:
     put(task="add", args=[1, 2], crontab="0 2 * * *")
     ran(redis, MISSED)
@@ -144,7 +159,7 @@ def test_a_new_schedule_knows_nothing_of_a_deleted_one_that_beat_was_sending(red
 def test_the_queue_that_only_a_schedule_names_is_known(redis: FakeRedis) -> None:
     put(task="ping", every=60, options=Options(queue="reports"))
     put("other", task="ping", every=60)
-    assert entries.queues(current_app._get_current_object()) == {"reports"}
+    assert entries.queues(app) == {"reports"}
 
 
 @pytest.mark.parametrize(("token", "by"), [("", "anybody: there is no API_TOKEN"), ("t" * 20, "the API token")])

@@ -1,3 +1,5 @@
+"""The figures and the progress of a summary over a CSV."""
+
 import statistics
 
 import pytest

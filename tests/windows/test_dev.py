@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.supervisor import SHELL, copy_checkout
 from tests.roles.conftest import PASSWORD, PROJECT, Redis, free_port
 from tests.waiting import wait_until
 from tests.windows.conftest import BREAK, WITHOUT_POSIX
@@ -139,11 +141,12 @@ def test_one_command_runs_every_kind_of_task_without_a_redis_and_one_ctrl_c_ends
     assert stack.said.count("Traceback") == 0
 
 
+@pytest.mark.parametrize("pool", ["threads", "solo"])
 def test_it_uses_the_redis_of_redis_url_and_ctrl_break_ends_it_too(
-    dev: Callable[..., Dev], redis_server: Redis
+    dev: Callable[..., Dev], redis_server: Redis, pool: str
 ) -> None:
     url = f"redis://default@127.0.0.1:{redis_server.port}/0"
-    stack = dev(REDIS_URL=url, REDIS_PASSWORD=PASSWORD, WORKER_POOL="threads").wait_ready()
+    stack = dev(REDIS_URL=url, REDIS_PASSWORD=PASSWORD, WORKER_POOL=pool).wait_ready()
     assert "embedded" not in stack.said
     running = stack.call("/api/tasks/sleep", {"args": [5]})["id"]
     wait_until(lambda: redis_server.client.hlen("unacked") == 1, 20)
@@ -151,6 +154,27 @@ def test_it_uses_the_redis_of_redis_url_and_ctrl_break_ends_it_too(
     assert stack.process.wait(90) == 0
     assert stack.left_behind() == []
     assert json.loads(redis_server.client.get(f"celery-task-meta-{running}"))["status"] == "SUCCESS"
+
+
+def test_on_a_fresh_machine_the_first_start_makes_the_environment_and_goes_on_in_it() -> None:
+    checkout = copy_checkout()
+    try:
+        (checkout / ".venv").unlink()
+        command = [getattr(sys, "_base_executable", sys.executable), "deploy/windows/dev.py"]
+        # What runs inside stops at a Redis that is not there; it has imported all that was installed by then.
+        env = {name: os.environ[name] for name in SHELL if name in os.environ} | {"REDIS_URL": "redis://127.0.0.1:1/0"}
+        first, second = (
+            subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, timeout=280, check=False)
+            for _ in range(2)
+        )
+    finally:
+        shutil.rmtree(checkout)
+    assert "making .venv ..." in first.stdout, first.stderr
+    assert "installing the locked requirements into .venv" in first.stdout
+    assert "installing" not in second.stdout
+    for run in (first, second):
+        assert run.returncode == 1
+        assert "REDIS_URL=redis://127.0.0.1:1/0: it does not answer" in run.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import os
 import platform
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -57,6 +58,17 @@ for name in [name for name in dir(signal) if name.startswith("SIG") and name[3] 
     delattr(signal, name)
 for name in ("alarm", "setitimer", "pause", "sigwait", "pthread_kill", "pthread_sigmask", "siginterrupt"):
     delattr(signal, name)
+# A Redis that the machine happens to have is not these tests' to find.
+_connect = socket.socket.connect
+
+
+def _not_to_redis(self: socket.socket, place: Any) -> None:
+    if isinstance(place, tuple) and place[1] == 6379:
+        raise ConnectionRefusedError("no Redis for a test")
+    _connect(self, place)
+
+
+socket.socket.connect = _not_to_redis  # type: ignore[method-assign]
 signal.SIGBREAK = signal.CTRL_BREAK_EVENT = 10  # type: ignore[attr-defined]
 subprocess.Popen.kill = lambda self: os.kill(self.pid, 9)  # type: ignore[method-assign]
 platform.system = lambda: "Windows"

@@ -1,0 +1,66 @@
+"""A chord of two hundred tasks whose worker is killed in between: its body runs, and once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.roles.conftest import PROJECT, Redis, Role
+from tests.waiting import wait_until
+
+COUNT = 200
+SEND = (
+    "import django; django.setup(); from celery import chord; from demo.tasks import sleep, xsum; "
+    f"print(chord([sleep.s(0.1) for _ in range({COUNT})])(xsum.s()).id)"
+)
+
+
+def kill_a_child(worker: Role, _: Redis) -> None:
+    """Kill -9 a process of the pool: one that runs the tasks has no children of its own."""
+    pool = [child for child in psutil.Process(worker.process.pid).children(recursive=True) if not child.children()]
+    pool[0].kill()
+
+
+def kill_the_worker(worker: Role, server: Redis) -> None:
+    os.killpg(worker.process.pid, signal.SIGKILL)
+    worker.process.wait(10)
+    # As if VISIBILITY_TIMEOUT had passed, which is a minute at least.
+    held = server.client.zrange("unacked_index", 0, -1)
+    assert held
+    server.client.zadd("unacked_index", dict.fromkeys(held, 1))
+
+
+@pytest.mark.parametrize("kill", [kill_a_child, kill_the_worker])
+def test_the_body_of_a_chord_runs_once_although_a_process_was_killed_in_between(
+    run_role: Callable[..., Role], redis_server: Redis, kill: Callable[[Role, Redis], None]
+) -> None:
+    worker = run_role("worker").wait_ready()
+    env = worker.env | {"DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "ERROR"}
+    command = [sys.executable, "-W", "ignore", "-c", SEND]
+    body = subprocess.check_output(command, cwd=PROJECT / "app", env=env, text=True).split()[-1]
+
+    def result(task_id: str) -> Any:
+        return json.loads(redis_server.client.get(f"celery-task-meta-{task_id}") or "{}")
+
+    def done() -> int:
+        return worker.log.read_text().count("succeeded in")
+
+    wait_until(lambda: done() >= COUNT // 4, 40)
+    kill(worker, redis_server)
+    logs = [worker.log]
+    assert result(body) == {}, "the chord was over before the kill"
+    if worker.process.poll() is not None:
+        logs.append(run_role("worker", "worker-2").log)
+
+    wait_until(lambda: result(body).get("status") == "SUCCESS", 90)
+    assert result(body)["result"] == pytest.approx(0.1 * COUNT)
+    # Nothing is left that could start it a second time.
+    wait_until(lambda: not redis_server.client.hlen("unacked") and not redis_server.client.llen("default"), 60)
+    runs = sum(log.read_text().count(f"Task xsum[{body}] succeeded") for log in logs)
+    assert runs == 1
