@@ -74,7 +74,7 @@ USERS = {
     "web": _only(_CONNECT, _SEND, _SCHEDULES, "subscribe unsubscribe") + _FORGET,
     "worker": _only(_CONNECT, _SEND, _CONSUME),
     "beat": _only(_CONNECT, _SEND, _SCHEDULES) + _FORGET,
-    "flower": _only(_CONNECT, _WATCH, keys="%R~* ~_kombu.binding.* ~*.reply.celery.pidbox* ~celeryev* ~unacked_mutex"),
+    "flower": _only(_CONNECT, _WATCH, keys="%R~* ~_kombu.binding* ~*.reply.celery.pidbox* ~celeryev* ~unacked_mutex"),
     "admin": "~* &* +@all",
 }
 # In Kubernetes, KEDA counts what waits and what runs, by a script.

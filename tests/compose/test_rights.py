@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.e2e.client import Client
 from tests.e2e.compose import Compose
@@ -214,5 +215,10 @@ def test_the_work_of_a_day_meets_no_refusal_of_redis(stack: Compose, api: Client
     shell = ["docker", "exec", "-w", "/srv/app", "-e", "SERVICE_ROLE=worker"]
     done = stack.run(*shell, stack.containers("worker")[0], "python", "manage.py", "shell", "-c", canvas)
     assert "20 [0, 2, 4] 6" in done.stdout, done.stdout + done.stderr
+    stack.restart("flower")
+    seen = requests.get(
+        f"{stack.flower_url}/api/workers?refresh=1", auth=("flower", stack.flower_password), timeout=30
+    ).json()
+    assert seen, "Flower knows no worker"
 
     assert stack.redis("ACL", "LOG") == ""
