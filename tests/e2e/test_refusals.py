@@ -91,7 +91,9 @@ def test_a_task_that_is_not_offered_cannot_be_run(api: Client) -> None:
     api.error(api.post("celery.backend_cleanup", {}), 404)
 
 
-@pytest.mark.parametrize("task_id", ["9b2f6c1e-0d4a-4f3b-8c55-6a1d2e7f9b30", "x", "..%2f..", "%00", "%F0%9F%98%80", "a" * 3000])
+@pytest.mark.parametrize(
+    "task_id", ["9b2f6c1e-0d4a-4f3b-8c55-6a1d2e7f9b30", "x", "..%2f..", "%00", "%F0%9F%98%80", "a" * 3000]
+)
 def test_an_unknown_id_is_a_404(api: Client, task_id: str) -> None:
     api.error(api.get(f"/api/tasks/{task_id}"), 404)
     api.error(api.call("DELETE", f"/api/tasks/{task_id}"), 404)
