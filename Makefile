@@ -67,8 +67,8 @@ check: .venv/.dev ## ruff, mypy, shellcheck, yamllint, codespell
 	@$(VENV)/yamllint --strict $$(git ls-files '*.yaml')
 	@$(VENV)/codespell $$(git ls-files ':!requirements' ':!*.csv')
 
-bench: .venv/.dev ## what a health check costs, against a Python that does nothing (make up first)
-	@$(VENV)/python bench/check_cost.py
+bench: .venv/.dev ## what a health check costs (make up first), or what the stack of containers does: TARGET=compose
+	@$(VENV)/python bench/$(if $(filter compose,$(TARGET)),compose_cost,check_cost).py
 
 lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/base.txt
