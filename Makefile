@@ -67,10 +67,14 @@ check: .venv/.dev ## ruff, mypy, shellcheck, yamllint, codespell
 	@$(VENV)/yamllint --strict $$(git ls-files '*.yaml')
 	@$(VENV)/codespell $$(git ls-files ':!requirements' ':!*.csv')
 
-bench: .venv/.dev ## what a health check costs, a million calls, Flower's memory (make up first)
+bench: .venv/.dev ## what a check, a million calls and Flower cost (make up first), or TARGET=compose: the containers
+ifeq ($(TARGET),compose)
+	@$(VENV)/python bench/compose_cost.py
+else
 	@$(VENV)/python bench/check_cost.py
 	@$(VENV)/python bench/chunks.py
 	@$(VENV)/python -m bench.flower_memory
+endif
 
 lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/base.txt

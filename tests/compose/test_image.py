@@ -18,6 +18,15 @@ from tests.e2e.supervisor import CHECKOUT, copy_checkout
 
 MB = 1_000_000
 BASE = "python:3.13-slim-trixie"
+# Where secrets lie in a checkout, and what each holds while the image is built.
+PLACES = (
+    ".env",
+    "app/.env",
+    "app/config/.env.production",
+    "docker/secrets/web/api_token",
+    "run/secrets/web/secret_key",
+)
+MARKER = f"secret-{uuid.uuid4().hex}"
 
 
 class Image:
@@ -47,23 +56,29 @@ def layers(image: str) -> list[str]:
     return list(json.loads(run("docker", "inspect", image))[0]["RootFS"]["Layers"])
 
 
-def sizes(image: str, skip: list[str]) -> dict[str, tuple[int, int]]:
-    """Of each layer not in `skip`: its bytes, and its bytes compressed as a registry stores them."""
-    found = {}
+def saved(image: str, skip: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Each layer not in `skip`, as the tar that it is."""
     with tempfile.NamedTemporaryFile() as file:
         run("docker", "save", "-o", file.name, image)
         with tarfile.open(file.name) as archive:
             manifest = json.load(archive.extractfile("manifest.json"))[0]  # type: ignore[arg-type]
             for digest, path in zip(layers(image), manifest["Layers"], strict=True):
                 if digest not in skip:
-                    data = archive.extractfile(path).read()  # type: ignore[union-attr]
-                    found[digest] = (len(data), len(gzip.compress(data, 6)))
-    return found
+                    yield digest, archive.extractfile(path).read()  # type: ignore[union-attr]
+
+
+def sizes(image: str, skip: list[str]) -> dict[str, tuple[int, int]]:
+    """Of each layer not in `skip`: its bytes, and its bytes compressed as a registry stores them."""
+    return {digest: (len(data), len(gzip.compress(data, 6))) for digest, data in saved(image, skip)}
 
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    built = Image(copy_checkout())
+    root = copy_checkout()
+    for name in PLACES:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(f"{MARKER}\n")
+    built = Image(root)
     yield built
     run("docker", "image", "rm", "--force", built.name)
 
@@ -131,8 +146,11 @@ def test_every_installed_app_with_static_files_is_collected(image: Image) -> Non
     assert set(image.sh(script).split()) <= set(json.loads(collected[1]))
 
 
-def test_no_file_outside_the_app_is_in_the_image(image: Image) -> None:
+def test_no_file_outside_the_app_and_no_secret_is_in_a_layer(image: Image) -> None:
     assert image.sh("ls -A /srv").split() == ["app"]
+    layers_of_it = list(saved(image.name, skip=[]))
+    assert len(layers_of_it) >= 5
+    assert not [digest for digest, data in layers_of_it if MARKER.encode() in data], "a secret is in a layer"
     assert "REDIS_PASSWORD" not in run("docker", "history", "--no-trunc", "--format", "{{.CreatedBy}}", image.name)
 
 
