@@ -86,11 +86,12 @@ def test_a_drained_node_fails_no_request_and_loses_and_repeats_no_task(stack: Ku
         "beat": 1,
         "flower": 1,
     }
-    runs, begun = Runs(api, "sleep"), time.monotonic()
+    runs = Runs(api, "sleep")
     try:
         with Ticks(api, every=20) as ticks:
             wait_until(lambda: ticks.seen, 30)
             with load(api) as seen, fewest_ready(stack) as ready:
+                begun = time.monotonic()
                 drain = ["drain", "node2", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=280s"]
                 # Of this stack only: others' pods may stand on the node, too.
                 stack.kubectl(*drain, "--pod-selector=app.kubernetes.io/part-of=django-celery-stack")

@@ -39,6 +39,7 @@ def volumes(target: Kubernetes) -> list[str]:
     return [item["metadata"]["name"] for item in claimed]
 
 
+@pytest.mark.timeout(600)
 def test_up_proves_a_task_and_down_keeps_what_up_finds_again(overlay: Kubernetes) -> None:
     try:
         assert "add(2, 3) = 5" in make(overlay, "up")
