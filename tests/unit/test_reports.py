@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytest.importorskip("demo", reason="it tests app/demo")
 APP = Path(__file__).resolve().parents[2] / "app"
 
 
