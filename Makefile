@@ -49,7 +49,9 @@ schedules-reset: .venv/.installed ## undo run-time changes to the schedules of t
 test: .venv/.dev .venv-fuzz/.installed ## run every test that needs no engine and no cluster
 	@# Each of the first has a Redis of its own and mostly waits, so three run at a time.
 	@$(VENV)/python -m pytest -n 3 tests/unit tests/bundle tests/roles tests/windows
-	@$(VENV)/python -m pytest tests/e2e
+	@# Two stacks, each with its part of the files; the fuzzing leaves no CPU to others, so it comes by itself.
+	@$(VENV)/python -m pytest -n 2 --dist loadfile tests/e2e -k "not test_fuzz"
+	@$(VENV)/python -m pytest tests/e2e -k test_fuzz
 
 test-compose: .venv/.dev ## what only an engine can show, and the end-to-end tests on compose
 	@$(VENV)/python -m pytest tests/compose
