@@ -46,16 +46,18 @@ schedules-reset: .venv/.installed ## undo run-time changes to the schedules of t
 	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
+# Each of the two has its part of the files, in their order. The fuzzing leaves no CPU to others, so it comes by itself.
+TWO_STACKS = $(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 test: .venv/.dev .venv-fuzz/.installed ## run every test that needs no engine and no cluster
 	@# Each of the first has a Redis of its own and mostly waits, so three run at a time.
 	@$(VENV)/python -m pytest -n 3 tests/unit tests/bundle tests/roles tests/windows
-	@# Two stacks, each with its part of the files; the fuzzing leaves no CPU to others, so it comes by itself.
-	@$(VENV)/python -m pytest -n 2 --dist loadfile tests/e2e -k "not test_fuzz"
+	@$(TWO_STACKS) tests/e2e -k "not test_fuzz"
 	@$(VENV)/python -m pytest tests/e2e -k test_fuzz
 
 test-compose: .venv/.dev ## what only an engine can show, and the end-to-end tests on compose
-	@$(VENV)/python -m pytest tests/compose
-	@$(VENV)/python -m pytest tests/e2e --target compose
+	@$(TWO_STACKS) tests/compose
+	@$(TWO_STACKS) tests/e2e --target compose -k "not test_fuzz"
 
 smoke: .venv/.dev ## the end-to-end tests against what runs: make smoke TARGET=supervisor
 	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url $(or $(BASE_URL),$(if $(filter compose k8s,$(TARGET)),http://$(or $(WEB_BIND),127.0.0.1:8000),$$($(VENV)/python deploy/vm.py address)))
