@@ -101,10 +101,10 @@ def test_an_entry_of_an_unknown_class_in_redis_does_not_stop_the_others(
 
 
 def test_a_setting_that_loses_tasks_stops_web_worker_and_beat_at_start_by_name(run_role: Callable[..., Role]) -> None:
-    # gunicorn ends with 3 where its processes cannot load the application.
-    for role, code in (("web", 3), ("worker", 1), ("beat", 1)):
+    # gunicorn ends with 3 where a process of its own cannot load the application, and with 1 where two fail at once.
+    for role, codes in (("web", (3, 1)), ("worker", (1,)), ("beat", (1,))):
         process = run_role(role, DJANGO_SETTINGS_MODULE="unsafe_settings", WEB_BIND=f"127.0.0.1:{free_port()}")
-        assert process.process.wait(30) == code
+        assert process.process.wait(30) in codes
         assert "CELERY_TASK_ACKS_LATE must be True" in process.log.read_text()
 
 

@@ -12,7 +12,8 @@ sys.path += [str(PROJECT / "deploy"), str(PROJECT / "deploy" / "windows")]
 
 import broker
 
-ENV = {"SECRET_KEY": "k" * 50}
+# The secrets are made before a Redis is looked for.
+ENV = {"SECRET_KEY": "k" * 50, "REDIS_PASSWORD": "w" * 50}
 
 
 @pytest.fixture
