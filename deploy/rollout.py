@@ -182,8 +182,9 @@ def replace_all(migrate: bool) -> None:
 if __name__ == "__main__":
     if sys.argv[1:] not in ([], ["--rollback"]):
         sys.exit(__doc__)
-    # A terminal that is closed, or a CI job that is cancelled, cleans up as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A CI job that is cancelled cleans up as Ctrl-C does, and so does one whose shell runs it in the background.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     try:
         with alone():
             deploy(rollback="--rollback" in sys.argv)
