@@ -58,6 +58,7 @@ test: .venv/.dev .venv-fuzz/.installed ## run every test that needs no engine an
 test-compose: .venv/.dev ## what only an engine can show, and the end-to-end tests on compose
 	@$(TWO_STACKS) tests/compose
 	@$(TWO_STACKS) tests/e2e --target compose -k "not test_fuzz"
+	@$(VENV)/python -m pytest tests/e2e --target compose -k test_fuzz
 
 smoke: .venv/.dev ## the end-to-end tests against what runs: make smoke TARGET=supervisor
 	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url $(or $(BASE_URL),$(if $(filter compose k8s,$(TARGET)),http://$(or $(WEB_BIND),127.0.0.1:8000),$$($(VENV)/python deploy/vm.py address)))
