@@ -106,7 +106,8 @@ def story(space: tuple[str, ...]) -> str:
 def down() -> None:
     space = ("--namespace", namespace())
     label = ("-l", "app.kubernetes.io/part-of=django-celery-stack")
-    scalers = [kind for kind in SCALERS if kind == "hpa" or "keda.sh" in kubectl("api-versions")]
+    has_keda = "keda.sh" in kubectl("api-versions")
+    scalers = [kind for kind in SCALERS if kind == "hpa" or has_keda]
     for kinds in (scalers, WORKLOADS, REST):
         # In the foreground: it returns when the pods are gone, not when nobody wants them any more.
         done = kubectl(*space, "delete", ",".join(kinds), *label, "--cascade=foreground", "--ignore-not-found")
