@@ -2,6 +2,7 @@
 
 import os
 
+from stack import breaker
 from stack.celeryconf import configuration
 from stack.env import environment, get
 from stack.native import break_is_interrupt
@@ -15,7 +16,10 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 # The safe defaults of this process's role. A CELERY_ setting wins over them, and `manage.py check` objects
 # to one that would lose tasks.
 env = environment()
+role = get("SERVICE_ROLE", env)
 break_is_interrupt()
-app.add_defaults(configuration(get("SERVICE_ROLE", env), env))
+app.add_defaults(configuration(role, env))
+if role == "web":
+    breaker.install()
 install_steps(app)
 app.autodiscover_tasks()

@@ -1,4 +1,4 @@
-"""The result backend: Celery's own for Redis, less a leak."""
+"""The result backend: Celery's own for Redis, less a leak, with the role's kind of connection."""
 
 from typing import Any
 
@@ -8,6 +8,9 @@ from stack import heartbeat
 
 
 class RedisBackend(CeleryRedisBackend):
+    def _get_pool(self, **params: Any) -> Any:
+        return super()._get_pool(**params | self.app.conf.redis_connection_options)
+
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Do not subscribe to the result of every task that is sent.
 

@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import redis
+from stack.breaker import connection_class
 from stack.env import get, redis_url
 
 # What each TASK_TRANSPORT adds to the broker's options.
@@ -58,7 +59,10 @@ def configuration(role: str, env: dict[str, str]) -> dict[str, Any]:
         "worker_cancel_long_running_tasks_on_connection_loss": False,
     }
     common["broker_transport_options"] = transport_options(role, env)
-    return common | (_worker(env) if role == "worker" else _caller(role, env))
+    # Beat and Flower try by themselves as often as they need; only the web has callers who wait.
+    guard = {"connection_class": connection_class(url)} if role == "web" else {}
+    common["redis_connection_options"] = guard
+    return common | (_worker(env) if role == "worker" else _caller(role, env, guard))
 
 
 def transport_options(role: str, env: dict[str, str]) -> dict[str, Any]:
@@ -105,7 +109,7 @@ def _worker(env: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _caller(role: str, env: dict[str, str]) -> dict[str, Any]:
+def _caller(role: str, env: dict[str, str], guard: dict[str, Any]) -> dict[str, Any]:
     """The web, beat and Flower ask Redis and give up soon."""
     seconds = _patience(role)
     once = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
@@ -127,7 +131,8 @@ def _caller(role: str, env: dict[str, str]) -> dict[str, Any]:
         "redbeat_lock_timeout": 10,
         # Apart from the address: Celery masks passwords in `celery report`, but not within this key.
         "redbeat_redis_url": address(role, env),
-        "redbeat_redis_options": {
+        "redbeat_redis_options": guard
+        | {
             "username": redis_url(role, env)[1],
             "password": get("REDIS_PASSWORD", env),
             "socket_timeout": seconds,

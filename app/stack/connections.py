@@ -58,6 +58,7 @@ def new_client(patient: bool = False, seconds: float | None = None) -> Any:
         socket_keepalive=True,
         health_check_interval=10,
         retry=retry,
+        **conf.redis_connection_options,
     )
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -148,3 +150,32 @@ def children(pid: int) -> list[int]:
     import psutil
 
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+
+
+def test_a_silent_name_server_does_not_slow_the_answer_while_redis_is_stopped(stack: Compose, api: Client) -> None:
+    gateway = stack.run(
+        "docker", "network", "inspect", f"{stack.project}_front", "--format", "{{(index .IPAM.Config 0).Gateway}}"
+    ).stdout.strip()
+    override = stack.root / "compose.override.yaml"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        try:
+            silent.bind((gateway, 53))
+        except PermissionError:
+            pytest.skip("only root may stand in for a name server")
+        override.write_text(f"services: {{web: {{dns: [{gateway}]}}}}\n")
+        try:
+            stack.compose("up", "-d", "--no-deps", "--wait", "web")
+            stack.stop("redis")
+            for _ in range(4):
+                begun = time.monotonic()
+                answer = api.call("POST", "/api/tasks/add", json={"args": [1, 2]}, timeout=20)
+                took = time.monotonic() - begun
+                assert "Redis" in api.error(answer, 503)
+                assert took < 2, f"{took:.2f} s"
+            silent.settimeout(1)
+            assert silent.recv(512)  # it was asked
+        finally:
+            override.unlink()
+            stack.start("redis")
+            stack.compose("up", "-d", "--no-deps", "--wait", "web")
+            stack.wait_healthy("proxy")

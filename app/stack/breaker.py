@@ -1,0 +1,96 @@
+"""The circuit breaker of the web: while Redis does not answer, one call at a time waits for it, the rest fail at once.
+
+Without it each call of each request waits for its own time limit: two such calls, one after the other, are over
+the two seconds in which a 503 is promised, and waiting requests hold all threads of a process that hangs on Redis.
+It stands in the connections, where every library asks Redis (redis-py, Celery, kombu, RedBeat).
+"""
+
+import threading
+import time
+from typing import Any
+
+from kombu.transport.redis import Channel
+
+import redis
+
+
+class Breaker:
+    """Open, so refusing, from a failure until Redis answers again; one thread at a time may try.
+
+    Args:
+        pause: seconds between two tries.
+    """
+
+    def __init__(self, pause: float = 1.0):
+        self.pause = pause
+        self._lock = threading.Lock()
+        self._open, self._next_try = False, 0.0
+        self._trying: int | None = None  # the thread that may
+
+    def admit(self) -> None:
+        """Let this call through, or raise redis.ConnectionError because another has just found Redis away."""
+        with self._lock:
+            if not self._open or self._trying == threading.get_ident():
+                return
+            if (now := time.monotonic()) < self._next_try:
+                raise redis.ConnectionError("Redis did not answer a moment ago")
+            self._next_try, self._trying = now + self.pause, threading.get_ident()
+
+    def failed(self) -> None:
+        """Redis refused a connection, or let a call wait for all its time."""
+        with self._lock:
+            self._open, self._next_try, self._trying = True, time.monotonic() + self.pause, None
+
+    def answered(self) -> None:
+        """Redis is there, whatever it said."""
+        if self._open:
+            with self._lock:
+                self._open = False
+
+
+_breaker = Breaker()  # there is one Redis, so one for the process
+
+
+class _Guarded:
+    """Mixin of a redis-py connection."""
+
+    def connect(self) -> None:
+        """Called by the pool before each use, of a connection that stands too."""
+        _breaker.admit()
+        super().connect()  # type: ignore[misc]
+
+    def _connect(self) -> Any:
+        """Called for each try to connect, those that redis-py adds by itself too."""
+        _breaker.admit()
+        try:
+            return super()._connect()  # type: ignore[misc]
+        except OSError:
+            _breaker.failed()
+            raise
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            answer = super().read_response(*args, **options)  # type: ignore[misc]
+        except redis.TimeoutError:
+            _breaker.failed()
+            raise
+        _breaker.answered()
+        return answer
+
+
+class Connection(_Guarded, redis.Connection):
+    pass
+
+
+class SSLConnection(_Guarded, redis.SSLConnection):
+    pass
+
+
+def connection_class(url: str) -> type[redis.Connection]:
+    """The guarded connection for an address, with TLS for `rediss`."""
+    return SSLConnection if url.startswith("rediss:") else Connection
+
+
+def install() -> None:
+    """Put the guarded connections into kombu's channel, whose options cannot name them, for the whole process."""
+    Channel.connection_class, Channel.connection_class_ssl = Connection, SSLConnection
