@@ -26,6 +26,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._open, self._next_try = False, 0.0
         self._trying: int | None = None  # the thread that may
+        self._why = ""
 
     def admit(self) -> None:
         """Let this call through, or raise redis.ConnectionError because another has just found Redis away."""
@@ -33,12 +34,13 @@ class Breaker:
             if not self._open or self._trying == threading.get_ident():
                 return
             if (now := time.monotonic()) < self._next_try:
-                raise redis.ConnectionError("Redis did not answer a moment ago")
+                raise redis.ConnectionError(f"Redis did not answer a moment ago: {self._why}")
             self._next_try, self._trying = now + self.pause, threading.get_ident()
 
-    def failed(self) -> None:
+    def failed(self, error: Exception) -> None:
         """Redis refused a connection, or let a call wait for all its time."""
         with self._lock:
+            self._why = str(error)
             self._open, self._next_try, self._trying = True, time.monotonic() + self.pause, None
 
     def answered(self) -> None:
@@ -64,15 +66,15 @@ class _Guarded:
         _breaker.admit()
         try:
             return super()._connect()  # type: ignore[misc]
-        except OSError:
-            _breaker.failed()
+        except OSError as error:
+            _breaker.failed(error)
             raise
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:
             answer = super().read_response(*args, **options)  # type: ignore[misc]
-        except redis.TimeoutError:
-            _breaker.failed()
+        except redis.TimeoutError as error:
+            _breaker.failed(error)
             raise
         _breaker.answered()
         return answer

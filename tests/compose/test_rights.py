@@ -202,7 +202,7 @@ def test_django_finds_nothing_to_warn_of_in_the_container(stack: Compose) -> Non
 
 def test_the_work_of_a_day_meets_no_refusal_of_redis(stack: Compose, api: Client) -> None:
     """What roles ask for and may not do is in Redis's log, whoever hid the error."""
-    stack.redis("ACL", "LOG", "RESET")
+    stack.redis_cli("ACL", "LOG", "RESET")
     for task_id in [api.submit("add", 1, 2), api.submit("flaky", 1), api.submit("summarize", "seattle-weather")]:
         assert api.done(task_id, within=30)["successful"]
     revoked = api.submit("add", 1, 2, countdown=60)
@@ -221,4 +221,4 @@ def test_the_work_of_a_day_meets_no_refusal_of_redis(stack: Compose, api: Client
     ).json()
     assert seen, "Flower knows no worker"
 
-    assert stack.redis("ACL", "LOG") == ""
+    assert stack.redis_cli("ACL", "LOG") == ""

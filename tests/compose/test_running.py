@@ -104,8 +104,8 @@ def test_redis_goes_and_comes_back_with_every_queued_task(stack: Compose, api: C
     try:
         with ThreadPoolExecutor(8) as pool:
             tasks = list(pool.map(lambda number: api.submit("add", number, 1), range(1000)))
-        stack.redis("WAITAOF", "1", "0", "2000")
-        keys = int(stack.redis("DBSIZE"))
+        stack.redis_cli("WAITAOF", "1", "0", "2000")
+        keys = int(stack.redis_cli("DBSIZE"))
 
         if how == "restart":
             stack.run("docker", "restart", stack.containers("redis")[0])
@@ -114,7 +114,7 @@ def test_redis_goes_and_comes_back_with_every_queued_task(stack: Compose, api: C
         stack.wait_healthy("redis")
 
         # Some seconds may pass between both, in which a record expires.
-        assert int(stack.redis("DBSIZE")) >= keys - 5, "Redis came back with less than it had"
+        assert int(stack.redis_cli("DBSIZE")) >= keys - 5, "Redis came back with less than it had"
         assert api.state(tasks[-1])["state"] == "PENDING"
     finally:
         control(stack, "add_consumer", "default")

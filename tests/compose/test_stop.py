@@ -69,5 +69,5 @@ def test_a_task_that_runs_while_the_stack_goes_down_is_done_once(stack: Compose,
     stack.compose("up", "-d", "--wait")
 
     assert api.done(task_id, within=30)["state"] == "SUCCESS"
-    assert stack.redis("HLEN", "unacked") == "0", "the worker could not acknowledge: the task would run again"
+    assert stack.redis_cli("HLEN", "unacked") == "0", "the worker could not acknowledge: the task would run again"
     assert api.counters("sleep")["success"] - before["success"] == 1

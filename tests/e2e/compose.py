@@ -6,9 +6,16 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import requests
+
+import redis
 from tests.e2e.supervisor import CHECKOUT, SHELL, copy_checkout, free_ports
 from tests.waiting import wait_until
 
@@ -158,7 +165,37 @@ class Compose:
 
         wait_until(healthy, within)
 
-    def redis(self, *command: str) -> str:
+    def redis(self) -> Any:
+        """A client with the operator's rights. The network has no way out, but this machine is a part of it."""
+        networks = self.inspect(self.containers("redis")[0])["NetworkSettings"]["Networks"]
+        password = self.exec("redis", "cat", "/run/secrets/admin_password").strip()
+        host = networks[f"{self.project}_broker"]["IPAddress"]
+        return redis.Redis(host=host, username="admin", password=password, decode_responses=True, socket_timeout=5)
+
+    @contextmanager
+    def restarted_with(self, role: str, line: str) -> Iterator[None]:
+        """Run the block with one more variable in a role's environment."""
+        name, _, value = line.partition("=")
+        with tempfile.TemporaryDirectory(prefix="e2e") as folder:
+            more = Path(folder, "more.yaml")
+            more.write_text(json.dumps({"services": {role: {"environment": {name: value}}}}))
+            files = ("-f", "compose.yaml", "-f", str(more))
+            try:
+                self._renew(role, *files)
+                yield
+            finally:
+                self._renew(role)
+
+    def _renew(self, role: str, *files: str) -> None:
+        self.compose(*files, "up", "-d", "--no-deps", "--wait", role)
+        # The proxy has to find the new one.
+        wait_until(lambda: requests.get(f"{self.base_url}/livez", timeout=5).raise_for_status() or True, 30)
+
+    def manage(self, *arguments: str) -> str:
+        """The output of manage.py with the worker's rights."""
+        return self.exec("worker", "python", "app/manage.py", *arguments)
+
+    def redis_cli(self, *command: str) -> str:
         """The answer of redis-cli with the operator's rights."""
         script = 'REDISCLI_AUTH=$(cat /run/secrets/admin_password) exec redis-cli --user admin "$@"'
         return self.exec("redis", "sh", "-c", script, "redis-cli", *command).strip()

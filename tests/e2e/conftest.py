@@ -6,7 +6,7 @@ pytest tests/e2e --base-url http://127.0.0.1:8000        a stack that runs alrea
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from tests.e2e.browser import chromium, opened
 from tests.e2e.client import Client
 from tests.e2e.supervisor import Supervisor
-from tests.e2e.targets import Target, ends_of_logs
+from tests.e2e.targets import Operated, Target, ends_of_logs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -105,6 +105,14 @@ def vm(stack: Target) -> Supervisor:
     if not isinstance(stack, Supervisor):
         pytest.skip("needs supervisord, its files and its processes on this machine")
     return stack
+
+
+@pytest.fixture
+def operated(stack: Target) -> Operated:
+    """The stack, for a test that needs its operator's rights: to see into Redis, to set a variable."""
+    if not hasattr(type(stack), "restarted_with"):
+        pytest.skip("needs the operator's rights, so a stack on this machine")
+    return cast(Operated, stack)
 
 
 @pytest.fixture

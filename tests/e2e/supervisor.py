@@ -170,6 +170,12 @@ class Supervisor:
         assert "ERROR" not in done.stdout, done.stdout
         return done.stdout.strip()
 
+    def manage(self, *arguments: str) -> str:
+        """The output of manage.py with the worker's rights."""
+        done = self.run([".venv/bin/python", "app/manage.py", *arguments], SERVICE_ROLE="worker")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     @contextmanager
     def _rpc(self) -> Iterator[Any]:
         """supervisord's own interface, for what supervisorctl does not offer."""
@@ -212,13 +218,6 @@ class Supervisor:
         """A client with the operator's rights."""
         password = self.secret("redis/admin_password")
         return redis.Redis(port=self.redis_port, username="admin", password=password, decode_responses=True)
-
-    def holds(self, task_id: str) -> dict[str, int]:
-        """In how many messages of Redis the task is, by place: queued, or given to a worker and not yet done."""
-        with self.redis() as admin:
-            places = {"default": admin.lrange("default", 0, -1), "unacked": admin.hvals("unacked")}
-        found = {place: sum(task_id in message for message in messages) for place, messages in places.items()}
-        return {place: count for place, count in found.items() if count}
 
     def secret(self, name: str) -> str:
         return (self.root / "run" / "secrets" / name).read_text().strip()

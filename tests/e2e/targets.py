@@ -1,6 +1,7 @@
 """What the end-to-end tests may do to a running stack; each runtime is one class with these names."""
 
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 
 class Target(Protocol):
@@ -41,6 +42,27 @@ class Target(Protocol):
 
     def logs(self, role: str | None = None) -> str:
         """The log of one role, or of all: dumped when a test fails."""
+
+
+class Operated(Target, Protocol):
+    """A stack with whose operator's rights the tests may act too: one that runs on this machine."""
+
+    def redis(self) -> Any:
+        """A client with the operator's rights."""
+
+    def restarted_with(self, role: str, line: str) -> AbstractContextManager[None]:
+        """Run a block with one more variable, NAME=value, in a role's environment."""
+
+    def manage(self, *arguments: str) -> str:
+        """The output of manage.py with the worker's rights."""
+
+
+def holds(stack: Operated, task_id: str) -> dict[str, int]:
+    """In how many messages of Redis the task is, by place: queued, or given to a worker and not yet done."""
+    with stack.redis() as admin:
+        places = {"default": admin.lrange("default", 0, -1), "unacked": admin.hvals("unacked")}
+    found = {place: sum(task_id in message for message in messages) for place, messages in places.items()}
+    return {place: count for place, count in found.items() if count}
 
 
 def ends_of_logs(target: Target, roles: tuple[str, ...], lines: int) -> list[tuple[str, str]]:

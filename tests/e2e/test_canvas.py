@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.client import Client
-from tests.e2e.supervisor import Supervisor
+from tests.e2e.targets import Operated
 from tests.waiting import wait_until
 
 
@@ -133,17 +133,16 @@ def test_chunks_take_a_million_calls_in_a_request_of_a_few_bytes(api: Client) ->
     assert (len(last), last[-1]) == (1000, 1_999_998)
 
 
-def test_a_group_can_be_waited_for_from_a_shell_as_the_tutorial_does(vm: Supervisor) -> None:
+def test_a_group_can_be_waited_for_from_a_shell_as_the_tutorial_does(operated: Operated) -> None:
     code = "from celery import group; from demo.tasks import add; calls = [add.s(i, i) for i in range(4)]; "
     code += "print(group(calls)().get(timeout=20))"
-    done = vm.run([".venv/bin/python", "app/manage.py", "shell", "-c", code], SERVICE_ROLE="worker")
-    assert "[0, 2, 4, 6]" in done.stdout, done.stdout + done.stderr
+    assert "[0, 2, 4, 6]" in operated.manage("shell", "-c", code)
 
 
-def test_a_canvas_its_tasks_and_their_results_expire(vm: Supervisor, api: Client) -> None:
+def test_a_canvas_its_tasks_and_their_results_expire(operated: Operated, api: Client) -> None:
     state = result(api, send(api, "chord", header=[task("add", 1, 2), task("mul", 3, 4)], body=task("xsum")))
     keys = [f"stack:canvas:{state['id']}", *(f"stack:task:{member}" for member in state["members"])]
     keys += [f"celery-task-meta-{member}" for member in state["members"]]
-    with vm.redis() as admin:
+    with operated.redis() as admin:
         left = {key: admin.ttl(key) for key in keys}
     assert all(0 < seconds <= 86400 for seconds in left.values()), left

@@ -11,7 +11,7 @@ import requests
 from tests.e2e.client import Client
 from tests.e2e.conftest import Stopped
 from tests.e2e.supervisor import Supervisor
-from tests.e2e.targets import Target
+from tests.e2e.targets import Operated, Target
 from tests.waiting import stays, wait_until
 
 
@@ -128,12 +128,12 @@ def test_flower_changes_nothing_unless_told_so(stack: Target, path: str) -> None
     assert "Read only" in refused.text
 
 
-def test_flower_revokes_a_task_when_told_so(vm: Supervisor, api: Client) -> None:
-    with vm.restarted_with("flower", "FLOWER_READ_ONLY=false"):
+def test_flower_revokes_a_task_when_told_so(operated: Operated, api: Client) -> None:
+    with operated.restarted_with("flower", "FLOWER_READ_ONLY=false"):
         task_id = api.submit("add", 1, 2, countdown=5)
         wait_until(lambda: [worker for worker in api.get("/api/workers").json() if worker["delayed"]], 10)
 
-        answer = flower(vm, f"/api/task/revoke/{task_id}", vm.flower_password, method="POST")
+        answer = flower(operated, f"/api/task/revoke/{task_id}", operated.flower_password, method="POST")
 
         assert answer.json() == {"message": f"Revoked '{task_id}'"}
         done = api.done(task_id, within=20)

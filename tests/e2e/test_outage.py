@@ -10,8 +10,7 @@ import pytest
 import requests
 
 from tests.e2e.client import Client, lines_of
-from tests.e2e.supervisor import Supervisor
-from tests.e2e.targets import Target
+from tests.e2e.targets import Operated, Target, holds
 from tests.waiting import stays, wait_until
 
 ROLES = {"web", "worker", "beat", "flower"}
@@ -37,8 +36,8 @@ def hung(stack: Target) -> Iterator[None]:
 
 
 @contextmanager
-def full(vm: Supervisor) -> Iterator[None]:
-    with vm.redis() as admin:
+def full(stack: Operated) -> Iterator[None]:
+    with stack.redis() as admin:
         before = admin.config_get("maxmemory")["maxmemory"]
         admin.config_set("maxmemory", "1mb")
         try:
@@ -132,10 +131,10 @@ def test_while_redis_is_away_every_role_is_alive_and_none_is_ready(outage: Any, 
 
 
 @pytest.mark.usefixtures("unharmed")
-def test_a_full_redis_refuses_new_tasks_and_forgets_none(vm: Supervisor, api: Client) -> None:
+def test_a_full_redis_refuses_new_tasks_and_forgets_none(operated: Operated, api: Client) -> None:
     known = api.run("add", 1, 1)["id"]
 
-    with full(vm):
+    with full(operated):
         for _ in range(3):
             refused(api, "POST", "/api/tasks/add", json={"args": [1, 2]})
             answers(api, "/livez", 200, within=1)
@@ -146,17 +145,17 @@ def test_a_full_redis_refuses_new_tasks_and_forgets_none(vm: Supervisor, api: Cl
 @pytest.mark.usefixtures("unharmed")
 @pytest.mark.parametrize("outage", [down, hung], ids=["down", "hung"])
 def test_a_task_that_runs_through_an_outage_succeeds_and_runs_once(
-    outage: Any, vm: Supervisor, stack: Target, api: Client
+    outage: Any, operated: Operated, api: Client
 ) -> None:
     task_id = api.submit("sleep", 5)
     api.reaches(task_id, "STARTED")
 
-    with outage(vm):
-        stays(lambda: vm.check("worker") is None, 12)
+    with outage(operated):
+        stays(lambda: operated.check("worker") is None, 12)
 
     assert api.done(task_id, within=30)["state"] == "SUCCESS"
 
     # A second delivery would be in the queue, or held by the worker that runs it.
-    wait_until(lambda: not vm.holds(task_id), 20)
-    wait_until(lambda: lines_of(stack.logs("worker"), "^on_success$", task_id=task_id), 5)
-    assert len(lines_of(stack.logs("worker"), "^on_success$", task_id=task_id)) == 1
+    wait_until(lambda: not holds(operated, task_id), 20)
+    wait_until(lambda: lines_of(operated.logs("worker"), "^on_success$", task_id=task_id), 5)
+    assert len(lines_of(operated.logs("worker"), "^on_success$", task_id=task_id)) == 1

@@ -7,8 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.browser import needs_chromium, screenshot
-from tests.e2e.supervisor import Supervisor
-from tests.e2e.targets import Target
+from tests.e2e.targets import Operated, Target
 from tests.e2e.test_datasets import WEATHER
 
 pytestmark = needs_chromium
@@ -215,13 +214,13 @@ def test_a_queued_job_can_be_cancelled(page: Page, stack: Target) -> None:
         stack.start("worker")
 
 
-def test_the_token_is_asked_for_once_and_kept_for_the_tab(browser: Browser, vm: Supervisor) -> None:
+def test_the_token_is_asked_for_once_and_kept_for_the_tab(browser: Browser, operated: Operated) -> None:
     token = "a-token-of-this-test"
     context = browser.new_context()
     context.set_default_timeout(10_000)
-    with vm.restarted_with("web", f"API_TOKEN={token}"):
+    with operated.restarted_with("web", f"API_TOKEN={token}"):
         page = context.new_page()
-        page.goto(f"{vm.base_url}/")
+        page.goto(f"{operated.base_url}/")
         expect(page.get_by_test_id("token-form")).to_be_visible()
         screenshot(page, "page-token")
 
@@ -241,6 +240,6 @@ def test_the_token_is_asked_for_once_and_kept_for_the_tab(browser: Browser, vm: 
         assert page.evaluate("localStorage.length") == 0, "a token must not outlive its tab"
 
         other = context.new_page()
-        other.goto(f"{vm.base_url}/")
+        other.goto(f"{operated.base_url}/")
         expect(other.get_by_test_id("token-form")).to_be_visible()
     context.close()

@@ -11,8 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.e2e.browser import needs_chromium, opened, screenshot
 from tests.e2e.client import Client
 from tests.e2e.conftest import Stopped
-from tests.e2e.supervisor import Supervisor
-from tests.e2e.targets import Target
+from tests.e2e.targets import Operated, Target
 from tests.e2e.test_page_schedules import row
 from tests.waiting import stays, wait_until
 
@@ -195,9 +194,9 @@ def test_the_live_sections_fit_any_width_in_light_and_dark(
         assert wider == []
 
 
-def test_with_a_token_the_live_sections_wait_for_it_and_then_show(browser: Browser, vm: Supervisor) -> None:
+def test_with_a_token_the_live_sections_wait_for_it_and_then_show(browser: Browser, operated: Operated) -> None:
     token = "a-token-of-this-test"
-    with vm.restarted_with("web", f"API_TOKEN={token}"), opened(browser, f"{vm.base_url}/") as page:
+    with operated.restarted_with("web", f"API_TOKEN={token}"), opened(browser, f"{operated.base_url}/") as page:
         expect(page.get_by_test_id("token-form")).to_be_visible()
         expect(page.get_by_test_id("workers-section")).to_be_hidden()
         page.get_by_test_id("token").fill(token)

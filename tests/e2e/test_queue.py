@@ -10,8 +10,7 @@ import pytest
 from tests.e2e import test_tasks
 from tests.e2e.client import Client, lines_of
 from tests.e2e.conftest import Stopped
-from tests.e2e.supervisor import Supervisor
-from tests.e2e.targets import Target
+from tests.e2e.targets import Operated, Target
 from tests.waiting import wait_until
 
 
@@ -153,8 +152,8 @@ def test_an_idempotency_key_for_another_call_is_a_422(api: Client, other: dict[s
     assert "Idempotency-Key" in api.error(api.post("mul", {"args": [1, 2]}, headers=key), 422)
 
 
-def test_a_full_queue_is_a_429_that_says_when_to_try_again(vm: Supervisor, api: Client, stopped: Stopped) -> None:
-    with stopped("worker"), vm.restarted_with("web", "QUEUE_LIMIT=3"):
+def test_a_full_queue_is_a_429_that_says_when_to_try_again(operated: Operated, api: Client, stopped: Stopped) -> None:
+    with stopped("worker"), operated.restarted_with("web", "QUEUE_LIMIT=3"):
         answers = [api.post("add", {"args": [1, 1]}) for _ in range(4)]
         accepted = [answer for answer in answers if answer.status_code == 202]
 
@@ -166,9 +165,9 @@ def test_a_full_queue_is_a_429_that_says_when_to_try_again(vm: Supervisor, api: 
     assert [api.done(answer.json()["id"])["result"] for answer in accepted] == [2] * len(accepted)
 
 
-def test_a_record_that_has_expired_is_a_404(vm: Supervisor, api: Client) -> None:
+def test_a_record_that_has_expired_is_a_404(operated: Operated, api: Client) -> None:
     task_id = api.run("add", 1, 1)["id"]
-    with vm.redis() as admin:
+    with operated.redis() as admin:
         assert 86_000 < admin.ttl(f"stack:task:{task_id}") <= 86_400
         admin.pexpire(f"stack:task:{task_id}", 1)
         wait_until(lambda: not admin.exists(f"stack:task:{task_id}"), 5)

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.client import Client, lines_of
 from tests.e2e.conftest import Stopped
 from tests.e2e.supervisor import ROLES, Supervisor
-from tests.e2e.targets import Target
+from tests.e2e.targets import Target, holds
 from tests.waiting import wait_until
 
 
@@ -136,7 +136,7 @@ def test_a_task_too_long_for_the_stop_is_handed_back_and_runs_again_once(
 
         vm.stop("worker")  # after 5 s, which is STOP_GRACE - 15, it gives the task back
         assert api.state(task_id)["ready"] is False
-        assert vm.holds(task_id) == {"default": 1}
+        assert holds(vm, task_id) == {"default": 1}
         vm.start("worker")
 
         second = api.reaches(task_id, "STARTED")

@@ -10,8 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.e2e.client import Client, lines_of
-from tests.e2e.supervisor import Supervisor
-from tests.e2e.targets import Target
+from tests.e2e.targets import Operated, Target
 from tests.waiting import stays, wait_until
 
 PATH = "/api/schedules"
@@ -44,10 +43,10 @@ def test_the_tutorials_schedules_are_there_with_their_next_run(api: Client) -> N
     assert (run.weekday(), run.hour, run.minute, run.second) == (0, 20, 20, 0)
 
 
-def test_the_next_run_is_shown_in_the_time_zone_of_the_settings(vm: Supervisor, api: Client) -> None:
+def test_the_next_run_is_shown_in_the_time_zone_of_the_settings(operated: Operated, api: Client) -> None:
     assert shown(api, "xsum_week1_20_20_00")["next_run_at"].endswith("T20:20:00+00:00")
 
-    with vm.restarted_with("web", "TIME_ZONE=Asia/Shanghai"):
+    with operated.restarted_with("web", "TIME_ZONE=Asia/Shanghai"):
         assert shown(api, "xsum_week1_20_20_00")["next_run_at"].endswith("T20:20:00+08:00")
         assert shown(api, "add_every_30_seconds")["next_run_at"].endswith("+08:00")
 
@@ -137,10 +136,10 @@ def test_a_relative_schedule_runs_at_full_minutes(api: Client, name: str) -> Non
     assert datetime.fromisoformat(ran).second <= 3  # beat looks every two seconds
 
 
-def test_queue_expiry_and_priority_of_a_schedule_reach_its_tasks(vm: Supervisor, api: Client, name: str) -> None:
+def test_queue_expiry_and_priority_of_a_schedule_reach_its_tasks(operated: Operated, api: Client, name: str) -> None:
     queue = "reports-of-this-test"
     put(api, name, task="add", args=[1, 2], every=1, options={"queue": queue, "expires": 60, "priority": 3})
-    with vm.redis() as admin:
+    with operated.redis() as admin:
         try:
             message = json.loads(wait_until(lambda: admin.lindex(f"{queue}:3", 0), 15))
             seen = {entry["name"]: entry for entry in api.get("/api/queues").json()["queues"]}
