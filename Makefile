@@ -60,6 +60,18 @@ test-compose: .venv/.dev ## what only an engine can show, and the end-to-end tes
 	@$(TWO_STACKS) tests/e2e --target compose -k "not test_fuzz"
 	@$(VENV)/python -m pytest tests/e2e --target compose -k test_fuzz
 
+# The tests with the mark `chaos`, which run above too; on Kubernetes they take minutes each and stand alone.
+chaos: .venv/.dev ## kill, freeze and cut off what runs, and count: make chaos TARGET=supervisor|compose|k8s
+ifeq ($(TARGET),k8s)
+	@$(MAKE) chaos-k8s
+else ifeq ($(TARGET),compose)
+	@$(TWO_STACKS) -m chaos tests/compose
+	@$(TWO_STACKS) -m chaos tests/e2e --target compose
+else
+	@$(VENV)/python -m pytest -n 3 -m chaos tests/roles
+	@$(TWO_STACKS) -m chaos tests/e2e
+endif
+
 smoke: .venv/.dev ## the end-to-end tests against what runs: make smoke TARGET=supervisor
 	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url $(or $(BASE_URL),$(if $(filter compose k8s,$(TARGET)),http://$(or $(WEB_BIND),127.0.0.1:8000),$$($(VENV)/python deploy/vm.py address)))
 
@@ -97,4 +109,4 @@ redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/secretf
 
 include docker/compose.mk k8s/cluster.mk
 
-.PHONY: help up down scale schedules-reset test test-compose smoke check bench lock env-example redis-users
+.PHONY: help up down scale schedules-reset test test-compose chaos smoke check bench lock env-example redis-users

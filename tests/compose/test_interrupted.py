@@ -5,6 +5,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from tests.compose.test_deploy import ROLES, change, images
 from tests.e2e.client import Client
 from tests.e2e.compose import Compose
@@ -44,6 +46,7 @@ def test_ctrl_c_removes_the_new_and_leaves_the_old_at_work(stack: Compose, api: 
     assert stack.inspect(f"django-celery-stack:{stack.project}")["Id"] in before
 
 
+@pytest.mark.chaos
 def test_after_a_deploy_that_was_killed_the_next_one_leaves_as_many_as_there_were(stack: Compose, api: Client) -> None:
     count = {role: len(stack.containers(role)) for role in ROLES}
     change(stack, "killed")

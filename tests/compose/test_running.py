@@ -47,6 +47,7 @@ def test_two_webs_share_the_one_port(stack: Compose, api: Client) -> None:
     assert all(api.get("/version").status_code == 200 for _ in range(20))
 
 
+@pytest.mark.chaos
 def test_two_beats_tick_once(stack: Compose, api: Client) -> None:
     stack.scale("beat", 2)
     try:
@@ -62,6 +63,7 @@ def test_two_beats_tick_once(stack: Compose, api: Client) -> None:
         stack.scale("beat", 1)
 
 
+@pytest.mark.chaos
 def test_recreating_a_worker_in_mid_task_loses_and_repeats_nothing(stack: Compose, api: Client) -> None:
     stack.scale("worker", 2)
     before = api.counters("sleep")
@@ -96,6 +98,7 @@ def control(stack: Compose, *command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("how", ["restart", "SIGKILL"])
 def test_redis_goes_and_comes_back_with_every_queued_task(stack: Compose, api: Client, how: str) -> None:
     # The worker takes no task meanwhile, but is there, to be restarted or not.
@@ -127,6 +130,7 @@ def test_redis_goes_and_comes_back_with_every_queued_task(stack: Compose, api: C
     assert lives(stack, but=("redis",)) == before, "a container was restarted for an outage of Redis"
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("frozen", [("worker", "beat", "flower", "web"), ("redis", "db", "proxy")])
 def test_health_goes_bad_when_the_process_is_frozen(stack: Compose, frozen: tuple[str, ...]) -> None:
     """At once those whose checks do not ask each other, because it takes a minute."""
@@ -152,6 +156,7 @@ def children(pid: int) -> list[int]:
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 
+@pytest.mark.chaos
 def test_a_silent_name_server_does_not_slow_the_answer_while_redis_is_stopped(stack: Compose, api: Client) -> None:
     gateway = stack.run(
         "docker", "network", "inspect", f"{stack.project}_front", "--format", "{{(index .IPAM.Config 0).Gateway}}"

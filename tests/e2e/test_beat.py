@@ -50,6 +50,7 @@ def test_beat_is_a_process_of_its_own_beside_the_worker(stack: Target, api: Clie
         assert stack.check("beat", ready=True) is None
 
 
+@pytest.mark.chaos
 def test_two_beats_tick_once_per_interval_and_the_standby_takes_over(vm: Supervisor, api: Client, standby: str) -> None:
     before, runs = ticks(vm), api.counters("add")["success"]
     wait_until(lambda: len(ticks(vm)) > len(before), INTERVAL + 10)
@@ -67,6 +68,7 @@ def test_two_beats_tick_once_per_interval_and_the_standby_takes_over(vm: Supervi
     wait_until(lambda: api.counters("add")["success"] - runs == len(ticks(vm)) - len(before), 5)
 
 
+@pytest.mark.chaos
 def test_a_beat_that_is_killed_leaves_its_lock_to_the_standby(vm: Supervisor, api: Client) -> None:
     standby = vm.add_standby_beat()
     try:

@@ -94,6 +94,7 @@ def test_the_length_of_a_queue_is_seen_with_every_priority_and_without_a_worker(
     wait_until(lambda: waiting() == 0, 10)
 
 
+@pytest.mark.chaos
 def test_flower_sees_a_new_task_ten_seconds_after_redis_is_back(stack: Target, api: Client) -> None:
     wait_until(lambda: sees_a_new_task(stack, api), 15)
     stack.stop("redis")

@@ -13,6 +13,8 @@ from tests.e2e.client import Client, lines_of
 from tests.e2e.targets import Operated, Target, holds
 from tests.waiting import stays, wait_until
 
+pytestmark = pytest.mark.chaos
+
 ROLES = {"web", "worker", "beat", "flower"}
 WITHIN = 2.0  # seconds in which a call is answered while Redis is away: a contract, not a benchmark
 

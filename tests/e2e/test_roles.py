@@ -38,6 +38,7 @@ def test_an_idle_role_stops_within_three_seconds(role: str, stack: Target) -> No
     wait_until(lambda: stack.check(role, ready=True) is None, 20)
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("role", ROLES)
 def test_a_killed_role_comes_back_by_itself(role: str, vm: Supervisor, api: Client) -> None:
     before = vm.pids()[role]

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import pytest
+
 from tests.e2e.client import Client
 from tests.e2e.conftest import Stopped
 from tests.e2e.targets import Target
@@ -57,6 +59,7 @@ def test_a_stopped_worker_is_gone_at_once_and_a_started_one_is_there(api: Client
     assert default_queue(api)["workers"] == 1
 
 
+@pytest.mark.chaos
 def test_a_worker_that_is_gone_without_a_word_is_not_shown_after_twenty_seconds(api: Client, stack: Target) -> None:
     """Frozen and not killed: a killed one is started again under the same name."""
     wait_until(lambda: all_idle(api), 20)
@@ -68,6 +71,7 @@ def test_a_worker_that_is_gone_without_a_word_is_not_shown_after_twenty_seconds(
     wait_until(lambda: all_idle(api), 20)
 
 
+@pytest.mark.chaos
 def test_a_killed_worker_is_replaced_by_its_successor(api: Client, stack: Target) -> None:
     wait_until(lambda: all_idle(api), 20)
     before = workers(api)[0]["since"]

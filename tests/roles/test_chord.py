@@ -36,6 +36,7 @@ def kill_the_worker(worker: Role, server: Redis) -> None:
     server.client.zadd("unacked_index", dict.fromkeys(held, 1))
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("kill", [kill_a_child, kill_the_worker])
 def test_the_body_of_a_chord_runs_once_although_a_process_was_killed_in_between(
     run_role: Callable[..., Role], redis_server: Redis, kill: Callable[[Role, Redis], None]

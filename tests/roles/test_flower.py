@@ -101,6 +101,7 @@ def seen(send: Callable[..., str], ask: Callable[[str], Any]) -> str:
     return task_id
 
 
+@pytest.mark.chaos
 def test_flower_hears_again_after_its_connections_went_silent(
     run_role: Callable[..., Role], run_flower: Any, send: Callable[..., str], firewall: Firewall
 ) -> None:

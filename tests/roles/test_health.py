@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import celery
+import pytest
 
 from tests.roles.conftest import PASSWORD, Redis, Role, free_port
 from tests.waiting import stays, wait_until
@@ -99,6 +100,7 @@ def test_second_beat_stands_by_and_takes_over(run_role: Callable[..., Role]) -> 
     assert other.check(ready=True) is None
 
 
+@pytest.mark.chaos
 def test_beat_lives_through_an_outage_and_ticks_again(run_role: Callable[..., Role], redis_server: Redis) -> None:
     beat = run_role("beat").wait_ready()
     redis_server.stop()
@@ -142,6 +144,7 @@ def test_web_without_its_database_is_alive_and_names_it(run_role: Callable[..., 
     assert '"missing": ["database"]' in (web.check(ready=True) or "")
 
 
+@pytest.mark.chaos
 def test_what_hangs_for_a_minute_ends_itself_and_what_only_waits_does_not(
     run_role: Callable[..., Role], tmp_path: Path
 ) -> None:

@@ -7,6 +7,8 @@ import pytest
 from tests.roles.conftest import Redis, Role
 from tests.waiting import stays, wait_until
 
+pytestmark = pytest.mark.chaos
+
 
 def down(server: Redis) -> None:
     server.stop()

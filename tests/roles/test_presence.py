@@ -48,6 +48,7 @@ def test_a_worker_is_seen_with_its_task_and_not_any_more_once_stopped(
     assert (note(redis_server), redis_server.client.smembers("stack:workers")) == ({}, set())
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_killed_worker_is_not_seen_any_more_and_the_next_start_forgets_its_name(
     pool: str, run_role: Callable[..., Role], redis_server: Redis
@@ -65,6 +66,7 @@ def test_a_killed_worker_is_not_seen_any_more_and_the_next_start_forgets_its_nam
     assert name.startswith("other@")
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_worker_is_seen_again_after_an_outage_longer_than_its_note_lasts(
     pool: str, run_role: Callable[..., Role], redis_server: Redis

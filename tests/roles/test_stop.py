@@ -66,6 +66,7 @@ def test_a_delayed_task_is_back_in_its_queue_when_its_worker_stops(
     assert (held(redis_server), redis_server.client.llen("default")) == (0, 1)
 
 
+@pytest.mark.chaos
 def test_a_task_whose_pool_process_is_killed_runs_again(
     run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:
