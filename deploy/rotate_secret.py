@@ -41,7 +41,7 @@ def rotate(name: str) -> None:
             replace(role)
         elif containers(role):
             roll(role)
-    docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--finish")
+    docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--finish", name)
     reload_users()
     print(f"{name} is new, and the old one is worth nothing")
 

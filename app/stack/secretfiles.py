@@ -5,7 +5,7 @@ Redis gets hashes only: `redis/users.acl`, made anew from the passwords each tim
 
 --containers <own>        for compose: files 0400 of the user who reads them; a file of <own> wins over a random one
 --rotate <service/name>   a new one in place of this one; Redis goes on taking the old passwords too
---finish                  Redis takes the new password only
+--finish <service/name>   Redis takes the new one only
 --list                    the names of all secrets
 
 `python -m stack.secretfiles --cluster-acl` prints k8s/base/users.acl.
@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--cluster-acl", action="store_true")
     parser.add_argument("--containers", type=Path, metavar="own")
     parser.add_argument("--rotate", metavar="service/name")
-    parser.add_argument("--finish", action="store_true")
+    parser.add_argument("--finish", metavar="service/name")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     if options.cluster_acl:
@@ -223,8 +223,7 @@ def main() -> None:
         # One of the operator's own is replaced by what its file holds now.
         replaced = rotate(options.folder, options.rotate) if options.rotate and not own else []
         if options.finish:
-            for path in options.folder.glob("*/*.old"):
-                path.unlink()
+            (options.folder / options.finish).with_suffix(".old").unlink(missing_ok=True)
         for file in replaced + make(options.folder, options.containers):
             print(f"made {file}")
     except ValueError as error:

@@ -142,6 +142,19 @@ def test_a_password_stays_known_to_redis_however_often_it_is_rotated_before_the_
         assert hashlib.sha256(value.encode()).hexdigest() in secretfiles.acl(tmp_path)
 
 
+def test_the_end_of_one_rotation_leaves_what_another_still_needs(tmp_path: Path) -> None:
+    secretfiles.make(tmp_path)
+    old = {role: (tmp_path / role / "redis_password").read_text() for role in ("web", "beat")}
+    command = (sys.executable, "-m", "stack.secretfiles", tmp_path)
+    for arguments in (("--rotate", "web/redis_password"), ("--rotate", "beat/redis_password")):
+        subprocess.run([*command, *arguments], cwd=PROJECT / "app", check=True, capture_output=True)
+    subprocess.run([*command, "--finish", "beat/redis_password"], cwd=PROJECT / "app", check=True, capture_output=True)
+
+    known = {role: hashlib.sha256(text.encode()).hexdigest() in secretfiles.acl(tmp_path) for role, text in old.items()}
+    # The web's was broken off: its processes still use the old one.
+    assert known == {"web": True, "beat": False}
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to the user who reads it")
 def test_in_containers_an_operators_own_secret_wins_and_each_file_belongs_to_its_reader(tmp_path: Path) -> None:
     own, folder = tmp_path / "own", tmp_path / "secrets"
