@@ -7,6 +7,7 @@ It stands in the connections, where every library asks Redis (redis-py, Celery, 
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kombu.transport.redis import Channel
@@ -27,6 +28,7 @@ class Breaker:
         self._open, self._next_try = False, 0.0
         self._trying: int | None = None  # the thread that may
         self._why = ""
+        self.failed_at = 0.0  # of time.monotonic()
 
     def admit(self) -> None:
         """Let this call through, or raise redis.ConnectionError because another has just found Redis away."""
@@ -40,8 +42,8 @@ class Breaker:
     def failed(self, error: Exception) -> None:
         """Redis refused a connection, or let a call wait for all its time."""
         with self._lock:
-            self._why = str(error)
-            self._open, self._next_try, self._trying = True, time.monotonic() + self.pause, None
+            self._why, self.failed_at = str(error), time.monotonic()
+            self._open, self._next_try, self._trying = True, self.failed_at + self.pause, None
 
     def answered(self) -> None:
         """Redis is there, whatever it said."""
@@ -56,19 +58,28 @@ _breaker = Breaker()  # there is one Redis, so one for the process
 class _Guarded:
     """Mixin of a redis-py connection."""
 
+    is_connected: bool
+    disconnect: Callable[[], None]
+    _made_at = 0.0
+
     def connect(self) -> None:
         """Called by the pool before each use, of a connection that stands too."""
         _breaker.admit()
+        if self.is_connected and self._made_at < _breaker.failed_at:
+            # A firewall that forgot one connection forgot all: each would cost a try.
+            self.disconnect()
         super().connect()  # type: ignore[misc]
 
     def _connect(self) -> Any:
         """Called for each try to connect, those that redis-py adds by itself too."""
         _breaker.admit()
         try:
-            return super()._connect()  # type: ignore[misc]
+            connected = super()._connect()  # type: ignore[misc]
         except OSError as error:
             _breaker.failed(error)
             raise
+        self._made_at = time.monotonic()
+        return connected
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         try:

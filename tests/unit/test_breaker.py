@@ -17,12 +17,12 @@ PONG = b"+PONG\r\n"
 
 
 class Server:
-    """Takes connections; answers PONG to everything, or nothing at all."""
+    """Takes connections; answers PONG to everything, or nothing at all, or nothing on the first `forgotten` of them."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        self.silent, self.taken = False, 0
+        self.silent, self.taken, self.forgotten = False, 0, 0
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self) -> None:
@@ -35,9 +35,10 @@ class Server:
             threading.Thread(target=self._talk, args=[conversation], daemon=True).start()
 
     def _talk(self, conversation: socket.socket) -> None:
+        number = self.taken
         with conversation:
             while conversation.recv(65536):
-                if not self.silent:
+                if not self.silent and number > self.forgotten:
                     conversation.sendall(PONG)
 
 
@@ -96,6 +97,18 @@ def test_an_answer_lets_all_through_again_over_connections_that_broke_too(server
         server.silent = True
         assert how(asked) == "waited"
         server.silent = False
+        time.sleep(0.6)
+
+        assert how(asked) == "pong"
+        assert set(pool.map(how, [asked] * 8)) == {"pong"}
+
+
+def test_one_connection_that_went_silent_costs_one_try_and_not_one_for_each_in_the_pool(server: Server) -> None:
+    asked = client(server.port)
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(how, [asked] * 8)) == {"pong"}
+        server.forgotten = server.taken
+        assert how(asked) == "waited"
         time.sleep(0.6)
 
         assert how(asked) == "pong"
