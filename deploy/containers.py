@@ -17,8 +17,10 @@ def docker(*arguments: str, text: str | None = None) -> str:
         Stop: it failed, or there is no Docker.
     """
     command = ["docker", *arguments]
+    # The image is the one that is here: a pull would put the registry's in place of what was built or gone back to.
+    env = os.environ | {"PULL_POLICY": "never"}
     try:
-        done = subprocess.run(command, cwd=PROJECT, input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=PROJECT, env=env, input=text, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise Stop("there is no docker here") from None
     if done.returncode:

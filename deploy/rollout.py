@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 
 import proxy
 from containers import alone, containers, docker, image_id, image_name, images, inspect
@@ -114,6 +115,24 @@ def deploy(rollback: bool) -> None:
     if not containers("web"):
         raise Stop("the stack does not run: docker compose up -d --build --wait")
     old = old_version()
+    # It loses its name now and its containers later; without another name any `docker image prune` would take it.
+    docker("tag", old, f"{name}-replaced")
+    try:
+        new = change(name, old, rollback)
+    finally:
+        with suppress(Stop):  # one that still has a container, and no other name, keeps this one
+            docker("rmi", f"{name}-replaced")
+    # The one before the previous has no name any more; it goes, unless a container still uses it.
+    docker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.title=django-celery-stack")
+    say(f"{new[7:19]} runs everywhere after {time.monotonic() - begun:.0f} s")
+
+
+def change(name: str, old: str, rollback: bool) -> str:
+    """Replace every role; the image that runs then.
+
+    Raises:
+        Stop: it went wrong, or was interrupted; the text says what runs and what to do.
+    """
     try:
         if rollback:
             docker("tag", version_before(name, old), name)
@@ -126,13 +145,21 @@ def deploy(rollback: bool) -> None:
         words = state(old, image_id(name))
         # A later `docker compose up` must not bring what just failed.
         docker("tag", old, name)
-        reason = "interrupted" if isinstance(error, KeyboardInterrupt) else error
-        raise Stop(f"{reason}\n{words}") from error
+        raise Stop(f"{why(error)}\n{words}") from error
     if not rollback and new != old:
         docker("tag", old, f"{name}-previous")
-    # The one before the previous has no name any more; it goes, unless a container still uses it.
-    docker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.title=django-celery-stack")
-    say(f"{new[7:19]} runs everywhere after {time.monotonic() - begun:.0f} s")
+    try:
+        # No old one runs beside it, so there is nothing to go back to here; and it holds no work.
+        replace("flower")
+    except BaseException as error:
+        back = "" if rollback else "; or go back: make deploy TARGET=compose ROLLBACK=1"
+        words = f"Every other role runs the version you wanted. Mend the cause and: docker compose up -d flower{back}"
+        raise Stop(f"{why(error)}\n{words}") from error
+    return new
+
+
+def why(error: BaseException) -> str:
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
 
 
 def old_version() -> str:
@@ -168,6 +195,7 @@ def state(old: str, new: str) -> str:
 
 
 def replace_all(migrate: bool) -> None:
+    """Every role that works; Flower is left."""
     docker("compose", "run", "--rm", "-T", "--no-deps", "secrets")
     reload_users()
     if migrate:
@@ -176,7 +204,6 @@ def replace_all(migrate: bool) -> None:
         docker("compose", "run", "--rm", "-T", "--no-deps", "migrate")
     for role in ROLES[:-1]:
         roll(role)
-    replace("flower")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class Engine:
         monkeypatch.syspath_prepend(str(CHECKOUT / "deploy"))
         self.rollout: Any = importlib.import_module("rollout")
         self.tags, self.runs, self.next, self.breaks = {"app:1": "one"}, dict.fromkeys(ROLES, "one"), "one", ""
+        self.there = {"one"}  # images
         for name, fake in {
             "docker": self.docker,
             "containers": lambda role: [role],
@@ -38,9 +39,17 @@ class Engine:
             self.tags[arguments[2]] = self.tags.get(arguments[1], arguments[1])
         if arguments[:2] == ("compose", "build"):
             self.tags["app:1"] = self.next
+        if arguments[0] == "rmi":
+            del self.tags[arguments[1]]
+        # What has neither a name nor a container may be gone at any time: somebody prunes.
+        self.there &= {*self.tags.values(), *self.runs.values()}
+        self.there |= {self.next, *self.tags.values()} if arguments[:2] == ("compose", "build") else set()
+        assert {*self.tags.values(), *self.runs.values()} <= self.there
         return ""
 
     def replace(self, role: str) -> None:
+        if role == "flower":  # stopped before the new one starts
+            self.runs[role] = self.tags["app:1"]
         if role == self.breaks:
             raise self.rollout.Stop(f"{role} breaks")
         self.runs[role] = self.tags["app:1"]
@@ -88,6 +97,20 @@ def test_a_deploy_that_stops_half_way_says_what_runs_and_can_be_undone(engine: E
     assert set(engine.runs.values()) == {"one", "two"}
     assert engine.deploy() == ""
     assert set(engine.runs.values()) == {"one"}
+
+
+def test_where_only_flower_does_not_start_the_new_version_is_the_one_that_runs(engine: Engine) -> None:
+    engine.deploy("two")
+
+    said = engine.deploy("three", breaks="flower")
+
+    assert "docker compose up -d flower" in said
+    assert engine.tags == {"app:1": "three", "app:1-previous": "two"}
+    # Deployed again, it is not taken for the one to go back to.
+    assert engine.deploy("three", breaks="flower")
+    assert engine.tags == {"app:1": "three", "app:1-previous": "two"}
+    assert "ROLLBACK" not in engine.deploy(breaks="flower")
+    assert (set(engine.runs.values()), engine.tags["app:1"]) == ({"two"}, "two")
 
 
 def test_two_deploys_at_once_are_refused() -> None:
