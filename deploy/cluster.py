@@ -72,8 +72,8 @@ def up() -> None:
             kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
         except Stop as reason:
             raise Stop(f"{reason}\n{story(space)}\nk8s/README.md: It does not start") from None
-    proof = (PROJECT / "deploy" / "proof_in_pod.py").read_text()
-    print(kubectl(*space, "exec", "-i", "deployment/web", "-c", "app", "--", "python", "-", text=proof), end="")
+    proof = ("env", "PYTHONPATH=app", "python", "-m", "stack.proof")
+    print(kubectl(*space, "exec", "deployment/web", "-c", "app", "--", *proof), end="")
     text = " ".join(("kubectl", *space))
     print(f"""
   page      {text} port-forward service/web 8000        http://127.0.0.1:8000/
@@ -178,8 +178,9 @@ def in_database(space: tuple[str, ...], statement: str) -> None:
 
 def in_redis(space: tuple[str, ...], command: str) -> None:
     script = "REDISCLI_AUTH=$(cat /run/secrets/admin_redis_password) exec redis-cli --user admin"
-    answer = in_pod(space, "redis-0", script, command + "\n")
-    if answer != "OK":
+    # Saved too: a container that starts again in this pod reads the file that the pod was started with.
+    answer = in_pod(space, "redis-0", script, f"{command}\nACL SAVE\n")
+    if answer.split() != ["OK", "OK"]:
         raise Stop(f"Redis answers: {answer}")
 
 

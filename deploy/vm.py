@@ -21,9 +21,10 @@ import psutil
 from control import CONF, RUN, effective_environment, names, run, supervisor
 from place import PROJECT, Stop
 from preflight import preflight, stop_waits
-from proof import Waits, addresses, base, not_ready, prove, wait_ready
+from proof import addresses, not_ready, wait_ready
 from stack import secretfiles
 from stack.env import BadValue, get
+from stack.proof import Failed, Waits, base, prove
 
 NEXT = """
   next      .venv/bin/supervisorctl -c supervisord.conf status   (restart worker, tail -f worker)
@@ -154,5 +155,5 @@ def main(arguments: list[str]) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except (Stop, BadValue) as reason:
+    except (Stop, BadValue, Failed) as reason:
         sys.exit(str(reason))

@@ -25,8 +25,8 @@ def seen() -> dict[Path, float]:
 
 
 def stop(*_: object) -> None:
-    child.terminate()
-    sys.exit(child.wait())
+    # Raised through whatever runs: waiting here for a child that is just being waited for would never end.
+    sys.exit()
 
 
 if __name__ == "__main__":
@@ -34,12 +34,16 @@ if __name__ == "__main__":
     child = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, stop)
     before = seen()
-    while True:
-        time.sleep(1)
-        after = seen()
-        if after != before:
-            print("reload: a file changed", flush=True)
-            before = after
-            child.terminate()
-            child.wait()
-            child = subprocess.Popen(command)
+    try:
+        while True:
+            time.sleep(1)
+            after = seen()
+            if after != before:
+                print("reload: a file changed", flush=True)
+                before = after
+                child.terminate()
+                child.wait()
+                child = subprocess.Popen(command)
+    finally:
+        child.terminate()
+        sys.exit(child.wait())

@@ -55,6 +55,11 @@ def _invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
     return error(422, "invalid", "; ".join(texts))
 
 
+@api.exception_handler(RecursionError)
+def _too_deep(request: HttpRequest, problem: RecursionError) -> HttpResponse:
+    return error(400, "bad_request", "The body is nested too deeply.")
+
+
 def outage(request: HttpRequest, problem: Exception | type[Exception]) -> HttpResponse:
     """503 for a backend that is down, hung or full."""
     what = "The database" if isinstance(problem, DatabaseDown | InterfaceError) else "Redis"

@@ -124,9 +124,8 @@ def _signatures(where: str, calls: list[Call], chained: bool = False) -> list[An
 
 def _signature(call: Call, where: str, chained: bool = False) -> Any:
     task = _task(call.name, where)
-    if not chained:  # the first argument of a chained task is the result before it, which nobody knows yet
-        _bound(task, call.args, call.kwargs, where)
-    return task.s(*call.args, **call.kwargs)
+    _bound(task, call.args, call.kwargs, where, chained)
+    return task.signature(call.args, call.kwargs)
 
 
 def _task(name: str, where: str) -> Any:
@@ -135,9 +134,9 @@ def _task(name: str, where: str) -> Any:
     raise ValueError(f"{where}: there is no task {name[:200]!r}; GET /api/tasks lists those that may be run.")
 
 
-def _bound(task: Any, args: list[Any], kwargs: dict[str, Any], where: str) -> None:
+def _bound(task: Any, args: list[Any], kwargs: dict[str, Any], where: str, chained: bool = False) -> None:
     try:
-        bind(task, args, kwargs)
+        bind(task, args, kwargs, chained)
     except ValueError as problem:
         raise ValueError(f"{where}: {problem}") from None
 

@@ -1,10 +1,12 @@
 """How far a canvas is, and its end: read from its own record and from those of its tasks."""
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from celery import current_app
 
+import redis
 from stack import records
 from stack.canvas import key
 from stack.connections import client
@@ -57,7 +59,8 @@ def _tasks(canvas_id: str, members: list[str], known: set[str]) -> list[dict[str
         pipe = client().pipeline(transaction=True)
         pipe.sadd(_done_key(canvas_id), *new)
         pipe.expire(_done_key(canvas_id), current_app.conf.result_expires)
-        pipe.execute()
+        with suppress(redis.ResponseError):  # a full Redis takes no notes, and can still be read
+            pipe.execute()
     return [tasks[task_id] for task_id in members]
 
 

@@ -50,7 +50,7 @@ def configuration(role: str, env: dict[str, str]) -> dict[str, Any]:
         "visibility_timeout": visible,
         "result_expires": get("RESULT_EXPIRES", env),
         "task_time_limit": get("TASK_TIME_LIMIT", env),
-        "task_soft_time_limit": max(1, get("TASK_TIME_LIMIT", env) - 30),
+        "task_soft_time_limit": soft_limit(get("TASK_TIME_LIMIT", env)),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         # A Redis that refuses writes for a while (full, failing over) would otherwise end the worker.
@@ -63,6 +63,11 @@ def configuration(role: str, env: dict[str, str]) -> dict[str, Any]:
     guard = {"connection_class": connection_class(url)} if role == "web" else {}
     common["redis_connection_options"] = guard
     return common | (_worker(env) if role == "worker" else _caller(role, env, guard))
+
+
+def soft_limit(hard: float) -> float:
+    """When a task is asked to end by SoftTimeLimitExceeded, in seconds, if it is killed after `hard` seconds."""
+    return hard * 0.95
 
 
 def transport_options(role: str, env: dict[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery.schedules import crontab, schedule
+from celery.schedules import crontab
 from redbeat.schedulers import RedBeatSchedulerEntry, ensure_conf, get_redis
 
 from stack import schedules
@@ -41,7 +41,7 @@ class Entry(RedBeatSchedulerEntry):
                 _told.add(fields["name"])
                 kind = fields["schedule"].get("__type__")
                 logger.error("beat: %s has a schedule of the unknown class %s; it does not run", fields["name"], kind)
-            fields |= {"schedule": schedule(3600.0), "enabled": False}
+            fields |= {"schedule": schedules.Unknown(fields["schedule"]), "enabled": False}
         return fields
 
     @property
@@ -75,6 +75,12 @@ class Entry(RedBeatSchedulerEntry):
         # In UTC: RedBeat notes the time on the wall, and an autumn night has the same time twice.
         moment = (last_run_at or self.default_now()).astimezone(UTC)
         after: Entry = super()._next_instance(moment, **options)
+        connection = get_redis(self.app)
+        definition, meta = connection.hmget(self.key, "definition", "meta")
+        if definition and definition != self.definition():
+            # Changed since this turn began: when it runs next is for the new rule to say.
+            changed = Entry.from_stored(definition, meta, self.app)
+            connection.zadd(self.app.redbeat_conf.schedule_key, {self.key: changed.score})
         return after
 
     __next__ = next = _next_instance

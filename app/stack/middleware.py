@@ -5,6 +5,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from stack.env import get
@@ -88,7 +89,7 @@ class ApiGuard:
     @staticmethod
     def _same_origin(request: HttpRequest, origin: str) -> bool:
         try:
-            host = urlsplit(origin).netloc
-        except ValueError:  # no URL at all, such as http://[
+            # No URL at all, such as http://[, or a foreign name in Host.
+            return origin in settings.CSRF_TRUSTED_ORIGINS or urlsplit(origin).netloc == request.get_host()
+        except (ValueError, DisallowedHost):
             return False
-        return origin in settings.CSRF_TRUSTED_ORIGINS or host == request.get_host()

@@ -46,6 +46,12 @@ def _times(conf: Any, env: dict[str, str], tasks: Iterable[Any]) -> list[str]:
             "+ STOP_GRACE: raise VISIBILITY_TIMEOUT."
         )
     for task in tasks:
+        hard, soft = getattr(task, "time_limit", None), getattr(task, "soft_time_limit", None)
+        if hard and soft and soft > hard:
+            found.append(
+                f"soft_time_limit={soft} of the task {task.name} comes after its time_limit={hard}, so it could not be "
+                "sent: make it shorter."
+            )
         if (limit := getattr(task, "time_limit", None)) and visible < limit + grace + 60:
             found.append(
                 f"time_limit={limit} of the task {task.name} is too long: while it runs it would be given to a second "

@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 # RedBeat takes its lock here, waiting without an end before the first tick; ours is taken in tick().
 beat_init.disconnect(acquire_distributed_beat_lock)
 
-LOST = (redis.RedisError, OperationalError, SchedulingError)
+UNREACHABLE = (redis.RedisError, OperationalError, OSError)
+LOST = (*UNREACHABLE, SchedulingError)
 
 
 class Scheduler(RedBeatScheduler):
@@ -84,7 +85,13 @@ class Scheduler(RedBeatScheduler):
         due, delay = entry.is_due()
         if due and self._first_for_this_run(entry):
             logger.info("beat: sending %s (%s)", entry.name, entry.task)
-            self.apply_async(entry, **kwargs)
+            try:
+                self.apply_async(entry, **kwargs)
+            except SchedulingError as error:
+                if isinstance(error.__context__, UNREACHABLE):
+                    raise
+                # One that does not fit its task must not hold back the others.
+                logger.error("beat: %s cannot be sent: %s", entry.name, error)
         return delay
 
     def _first_for_this_run(self, entry: Any) -> bool:

@@ -80,12 +80,25 @@ class last_business_day(BaseSchedule):  # noqa: N801 (named like Celery's cronta
         return self.__class__, (self.hour, self.minute, self.holidays)
 
 
+class Unknown(schedule):
+    """What stands for a schedule whose class this version does not know; it is stored again as it was."""
+
+    def __init__(self, stored: dict[str, Any]):
+        super().__init__(3600.0)
+        self.stored = stored
+
+    def __repr__(self) -> str:
+        return f"<the unknown class {self.stored.get('__type__')}>"
+
+
 class Encoder(RedBeatJSONEncoder):
     """RedBeat's, plus the registered classes; RedBeat alone stores any other as a plain interval."""
 
     def default(self, obj: Any) -> Any:
         if type(obj) in _registered.values():
             return {"__type__": type(obj).__name__, **obj.fields()}
+        if isinstance(obj, Unknown):
+            return obj.stored
         if isinstance(obj, BaseSchedule) and type(obj) not in _KNOWN_TO_REDBEAT:
             raise TypeError(f"schedule class {type(obj).__name__} is not registered in stack.schedules")
         if isinstance(obj, datetime) and obj.tzinfo:

@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 from celery import current_app
-from celery.schedules import crontab, schedule
+from celery.schedules import ParseException, crontab, schedule
 from django.conf import settings
 from django.http import HttpRequest
 from ninja import Field, Path, Router, Schema
@@ -15,6 +15,7 @@ from redbeat.schedulers import ensure_conf, get_redis
 from stack.api import Body, Problem
 from stack.entries import RESERVED, Entry, all_stored
 from stack.env import get
+from stack.schedules import Unknown
 from stack.schemas import api_task, bind
 
 logger = structlog.get_logger(__name__)
@@ -136,7 +137,7 @@ def _schedule(body: ScheduleIn, before: Entry | None) -> Any:
             raise ValueError("relative: only with every; a crontab is at full minutes anyway.")
         try:
             return crontab.from_string(body.crontab)
-        except ValueError as problem:
+        except (ValueError, ParseException) as problem:
             raise ValueError(f"crontab: {problem}; write minute hour day-of-month month day-of-week.") from None
     interval = before.schedule if before and type(before.schedule) is schedule else None
     every = body.every
@@ -145,6 +146,8 @@ def _schedule(body: ScheduleIn, before: Entry | None) -> Any:
     if every is not None:
         relative = body.relative if body.relative is not None else bool(interval and interval.relative)
         return schedule(every, relative=relative)
+    if before and isinstance(before.schedule, Unknown):
+        raise ValueError(f"every: this version does not know {before.schedule}; give every or crontab, or delete it.")
     if before is None:
         raise ValueError("every: a new schedule needs every (seconds) or crontab.")
     if body.relative:

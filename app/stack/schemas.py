@@ -52,16 +52,27 @@ def arguments_model(task: Task) -> type[BaseModel]:
     return create_model(task.name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
-def bind(task: Task, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bind(task: Task, args: list[Any], kwargs: dict[str, Any], chained: bool = False) -> dict[str, Any]:
     """The call's arguments by name, as they were sent, once they are known to fit.
+
+    Args:
+        chained: the first argument is the result of the task before, which nobody knows yet.
 
     Raises:
         ValueError: with the argument and the reason.
     """
     model = arguments_model(task)
     names = list(model.model_fields)
+    if chained and not names:
+        raise ValueError(f"{task.name} takes no argument, and would be given the result of the task before.")
+    result = names.pop(0) if chained else None
     if len(args) > len(names):
-        raise ValueError(f"{task.name} takes at most {len(names)} arguments ({', '.join(names)}), not {len(args)}.")
+        after = f" after {result}, the result of the task before" if result else ""
+        raise ValueError(
+            f"{task.name} takes at most {len(names)} arguments ({', '.join(names)}){after}, not {len(args)}."
+        )
+    if result in kwargs:
+        raise ValueError(f"{result}: given twice, it is the result of the task before.")
     given = dict(zip(names, args, strict=False))
     if twice := sorted(given.keys() & kwargs.keys()):
         raise ValueError(f"{twice[0]}: given twice, in args and in kwargs.")
@@ -69,7 +80,9 @@ def bind(task: Task, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     try:
         model.model_validate(given)
     except ValidationError as error:
-        raise ValueError("; ".join(describe(item) for item in error.errors(include_url=False))) from None
+        wrong = [item for item in error.errors(include_url=False) if item["loc"][:1] != (result,)]
+        if wrong:
+            raise ValueError("; ".join(describe(item) for item in wrong)) from None
     return given
 
 

@@ -10,6 +10,7 @@ from kombu.utils.objects import cached_property
 from kombu.utils.uuid import uuid
 
 from stack import records
+from stack.celeryconf import soft_limit
 
 
 class AsyncResult(CeleryAsyncResult):
@@ -60,6 +61,13 @@ class Task(DjangoTask):
     default_retry_delay = 5
     #: Set `api=True` on a task to let the HTTP API run it.
     api = False
+
+    @classmethod
+    def bind(cls, app: Any) -> Any:
+        """As Celery's; a `time_limit` of its own brings its own soft one, or the stack's would come after it."""
+        if cls.time_limit is not None and cls.soft_time_limit is None:
+            cls.soft_time_limit = soft_limit(cls.time_limit)
+        return super().bind(app)
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         super().before_start(task_id, args, kwargs)

@@ -109,7 +109,14 @@ VARS = {
         ),
         Var("WORKER_CONCURRENCY", "2", "Tasks that one worker runs at a time.", "int", low=1, high=1000),
         # Time limits, in seconds. `manage.py check` says how they must fit together.
-        Var("TASK_TIME_LIMIT", "600", "A task that runs longer is killed.", "int", low=1, high=604800),
+        Var(
+            "TASK_TIME_LIMIT",
+            "600",
+            "A task that runs longer is killed; SoftTimeLimitExceeded is raised in it a twentieth sooner.",
+            "int",
+            low=1,
+            high=604800,
+        ),
         Var(
             "VISIBILITY_TIMEOUT", "3600", "What a dead worker held comes back after this.", "int", low=60, high=2592000
         ),

@@ -116,18 +116,21 @@ def prove_all(console, env, begun):  # type: ignore[no-untyped-def]
     import io
 
     from place import ROLES, Stop
-    from proof import addresses, prove, wait_ready
+    from proof import addresses, wait_ready
+    from stack.proof import Failed, Waits, prove
 
     try:
         wait_ready(env, list(ROLES), 120)
         task, result = prove(env)
-    except Stop as reason:
+        seconds = time.monotonic() - begun
+        console.say(f"{task} = {result}, over HTTP, Redis and a worker ({seconds:.1f} s after the start)")
+    except Waits as reason:
+        console.say(str(reason))
+    except (Stop, Failed) as reason:
         console.fail(str(reason))
         return
     with contextlib.redirect_stdout(io.StringIO()) as text:
         addresses(env)
-    seconds = time.monotonic() - begun
-    console.say(f"{task} = {result}, over HTTP, Redis and a worker ({seconds:.1f} s after the start)")
     console.say(text.getvalue() + "\n  Ctrl+C stops everything")
 
 

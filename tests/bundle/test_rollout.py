@@ -5,6 +5,7 @@ import importlib
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,3 +126,14 @@ def test_two_deploys_at_once_are_refused() -> None:
 
     assert done.returncode == 1
     assert "another deploy or rotation runs" in done.stderr
+
+
+def test_a_deploy_pulls_nothing_over_the_image_that_was_built_or_gone_back_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "docker").write_text("#!/bin/sh\necho $PULL_POLICY\n")
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PULL_POLICY", "always")
+    monkeypatch.syspath_prepend(str(CHECKOUT / "deploy"))
+    assert importlib.import_module("containers").docker("compose", "up") == "never\n"

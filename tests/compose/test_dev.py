@@ -1,5 +1,6 @@
 """The stack for development: the source is mounted and a changed line is seen without a build."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -40,3 +41,14 @@ def test_a_changed_line_is_seen_by_every_role_within_seconds_though_a_task_sleep
     wait_until(seen, 40, every=0.5)
     wait_until(lambda: dev.logs("beat").count("took the lock") == 2, 20)
     assert dev.health(dev.containers("beat")[0]) == "healthy"
+
+    # Stopped while the worker is still being replaced, because a task keeps it.
+    api.reaches(api.submit("sleep", 300), "STARTED", within=20)
+    worker = dev.containers("worker")[0]
+    restarts = dev.run("docker", "logs", worker).stdout.count("reload: a file changed")
+    file.write_text(file.read_text() + "\n")
+    wait_until(lambda: dev.run("docker", "logs", worker).stdout.count("reload: a file changed") > restarts, 10)
+    begun = time.monotonic()
+    dev.run("docker", "stop", "--time", "60", worker)
+    assert time.monotonic() - begun < 20
+    assert dev.inspect(worker)["State"]["ExitCode"] == 0

@@ -135,6 +135,9 @@ def test_while_redis_is_away_every_role_is_alive_and_none_is_ready(outage: Any, 
 @pytest.mark.usefixtures("unharmed")
 def test_a_full_redis_refuses_new_tasks_and_forgets_none(operated: Operated, api: Client) -> None:
     known = api.run("add", 1, 1)["id"]
+    tasks = [{"name": "sleep", "args": [1]}]
+    canvas = api.call("POST", "/api/canvas/group", json={"tasks": tasks}).json()["url"]
+    api.done(api.get(canvas).json()["members"][0])
 
     with full(operated):
         for _ in range(3):
@@ -142,6 +145,7 @@ def test_a_full_redis_refuses_new_tasks_and_forgets_none(operated: Operated, api
             answers(api, "/livez", 200, within=1)
         # Reading needs no memory, so what is known can still be asked for.
         assert api.state(known)["result"] == 2
+        assert api.get(canvas).json()["state"] == "SUCCESS"
 
 
 @pytest.mark.usefixtures("unharmed")

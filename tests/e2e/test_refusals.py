@@ -150,4 +150,6 @@ def test_an_unknown_address_and_method_have_the_shape_of_errors(api: Client) -> 
 
 
 def test_a_foreign_host_name_is_refused(api: Client) -> None:
-    assert api.get("/api/tasks", headers={"Host": "evil.example"}).status_code == 400
+    host = {"Host": "evil.example"}
+    api.error(api.post("add", {"args": [1, 2]}, headers=host), 400)
+    api.error(api.post("add", {"args": [1, 2]}, headers=host | {"Origin": "http://evil.example"}), 403)

@@ -1,6 +1,7 @@
 """GET /api/workers and GET /api/queues: who works and what waits, told at once and without asking the workers."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,6 +26,18 @@ def queues(api: Client) -> dict[str, Any]:
 
 def default_queue(api: Client) -> dict[str, Any]:
     return next(queue for queue in queues(api)["queues"] if queue["name"] == "default")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_worker(stack: Target) -> Iterator[None]:
+    """A cluster's stack starts with two."""
+    api = Client(stack.base_url, stack.api_token)
+    count = wait_until(lambda: len(workers(api)), 20)
+    if count > 1:
+        stack.scale("worker", 1)
+    yield
+    if count > 1:
+        stack.scale("worker", count)
 
 
 def all_idle(api: Client) -> bool:

@@ -100,6 +100,18 @@ def test_an_entry_of_an_unknown_class_in_redis_does_not_stop_the_others(
     assert beat.check(ready=True) is None
 
 
+def test_an_entry_that_does_not_fit_its_task_is_named_and_does_not_hold_back_the_others(
+    run_role: Callable[..., Role], redis_server: Redis
+) -> None:
+    beat = run_role("beat", DJANGO_SETTINGS_MODULE="unfit_settings").wait_ready()
+    wait_until(lambda: redis_server.client.llen("default") >= 6, 20)
+    log = beat.log.read_text()
+    assert "beat: does not fit cannot be sent" in log
+    assert "missing 1 required positional argument" in log
+    assert "not ticking" not in log
+    assert log.count("took the lock") == 1
+
+
 def test_a_setting_that_loses_tasks_stops_web_worker_and_beat_at_start_by_name(run_role: Callable[..., Role]) -> None:
     # gunicorn ends with 3 where a process of its own cannot load the application, and with 1 where two fail at once.
     for role, codes in (("web", (3, 1)), ("worker", (1,)), ("beat", (1,))):

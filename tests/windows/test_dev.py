@@ -156,6 +156,18 @@ def test_it_uses_the_redis_of_redis_url_and_ctrl_break_ends_it_too(
     assert json.loads(redis_server.client.get(f"celery-task-meta-{running}"))["status"] == "SUCCESS"
 
 
+def test_a_backlog_from_before_is_no_reason_not_to_start(
+    dev: Callable[..., Dev], redis_server: Redis, send: Callable[..., str]
+) -> None:
+    for _ in range(4):
+        send("sleep", 60)
+    url = f"redis://default@127.0.0.1:{redis_server.port}/0"
+    variables = {"WORKER_POOL": "threads", "WORKER_CONCURRENCY": "1", "QUEUE_LIMIT": "2", "STOP_GRACE": "20"}
+    stack = dev(REDIS_URL=url, REDIS_PASSWORD=PASSWORD, **variables).wait_ready()
+    assert "every role is ready; /api/tasks/add: " in stack.said
+    assert "QUEUE_LIMIT is 2" in stack.said
+
+
 def test_on_a_fresh_machine_the_first_start_makes_the_environment_and_goes_on_in_it() -> None:
     checkout = copy_checkout()
     try:
