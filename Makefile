@@ -72,8 +72,13 @@ else
 	@$(TWO_STACKS) -m chaos tests/e2e
 endif
 
+# Where the web role of each runtime answers; Kubernetes' is what you forward to it.
+ADDRESS_supervisor = $$($(VENV)/python deploy/vm.py address)
+ADDRESS_compose = http://$$(docker compose port proxy 8080)
+ADDRESS_k8s = http://127.0.0.1:8000
+
 smoke: .venv/.dev ## the end-to-end tests against what runs: make smoke TARGET=supervisor
-	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url $(or $(BASE_URL),$(if $(filter compose k8s,$(TARGET)),http://$(or $(WEB_BIND),127.0.0.1:8000),$$($(VENV)/python deploy/vm.py address)))
+	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url "$(or $(BASE_URL),$(ADDRESS_$(or $(TARGET),supervisor)))"
 
 check: .venv/.dev ## ruff, mypy, shellcheck, yamllint, codespell
 	@$(VENV)/ruff check .

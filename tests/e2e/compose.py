@@ -63,6 +63,8 @@ class Compose:
                 container = target.containers("flower")[0]
                 target._address(address, target.run("docker", "port", container, "5555").stdout.strip())
                 target.env |= {"COMPOSE_PROJECT_NAME": target.project}
+                token = target.run("docker", "exec", target.containers("web")[0], "cat", "/run/secrets/api_token")
+                target.api_token = token.stdout.strip() if token.returncode == 0 else ""
                 return target
         return None
 
@@ -78,7 +80,8 @@ class Compose:
         return self.exec("flower", "cat", "/run/secrets/flower_password").strip()
 
     def up(self) -> None:
-        self.compose("up", "-d", "--build", "--wait")
+        # As the README has it: there is no image yet under this TAG, so it is built.
+        self.compose("up", "-d", "--wait")
 
     def down(self) -> None:
         self.compose("down")
@@ -125,6 +128,11 @@ class Compose:
         return subprocess.run(
             command, cwd=self.root, env=self.env | env, capture_output=True, text=True, timeout=timeout, check=False
         )
+
+    def popen(self, *command: str) -> subprocess.Popen[str]:
+        """Start such a command, to be talked to."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=self.root, env=self.env, stdin=pipe, stdout=pipe, text=True)
 
     def compose(self, *arguments: str, **env: str) -> str:
         """`docker compose` with these arguments; its output, or an AssertionError with it."""

@@ -1,0 +1,91 @@
+"""PostgreSQL as the demo's database: a task is sent when its transaction commits, and an outage is told as one."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from tests.e2e.client import Client
+from tests.e2e.compose import Compose
+from tests.waiting import stays, wait_until
+
+IN_A_TRANSACTION = """
+import sys
+from django.db import transaction
+from demo.tasks import mul
+try:
+    with transaction.atomic():
+        mul.delay_on_commit(6, 7)
+        print("before", flush=True)
+        sys.stdin.readline()
+        if {fails}:
+            raise ValueError
+except ValueError:
+    pass
+"""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_task_of_a_transaction_is_sent_when_it_commits_and_not_when_it_fails(
+    stack: Compose, api: Client, fails: bool
+) -> None:
+    before = api.counters("mul")["success"]
+
+    def ran() -> int:
+        return api.counters("mul")["success"] - before
+
+    command = ["docker", "exec", "-i", stack.containers("web")[0], "python", "app/manage.py", "shell", "--no-imports"]
+    with stack.popen(*command, "-c", IN_A_TRANSACTION.format(fails=fails)) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "before\n"
+        stays(lambda: ran() == 0, 2)
+        process.communicate(timeout=20)  # it goes on, to the end of its transaction
+
+    assert process.returncode == 0
+    if fails:
+        stays(lambda: ran() == 0, 3)
+    else:
+        wait_until(lambda: ran() == 1, 10)
+
+
+@contextmanager
+def stopped(stack: Compose) -> Iterator[None]:
+    stack.stop("db")
+    try:
+        yield
+    finally:
+        stack.start("db")
+
+
+@contextmanager
+def frozen(stack: Compose) -> Iterator[None]:
+    stack.signal("db", "STOP")
+    try:
+        yield
+    finally:
+        stack.signal("db", "CONT")
+        stack.wait_healthy("db")
+
+
+# PostgreSQL's own client waits for two seconds at least.
+@pytest.mark.chaos
+@pytest.mark.parametrize(("outage", "within"), [(stopped, 2), (frozen, 3)])
+def test_while_the_database_is_away_who_needs_it_is_told_and_who_does_not_goes_on(
+    stack: Compose, api: Client, outage: Callable[[Compose], Iterator[None]], within: float
+) -> None:
+    csv = {"file": ("a.csv", "a,b\n1,2\n")}
+    with outage(stack):  # type: ignore[attr-defined]
+        for _ in range(3):
+            begun = time.monotonic()
+            answer = requests.post(f"{stack.base_url}/api/datasets", files=csv, timeout=20)
+            took = time.monotonic() - begun
+            assert "database" in api.error(answer, 503)
+            assert int(answer.headers["Retry-After"]) > 0
+            assert took < within, f"{took:.2f} s"
+        assert api.run("add", 2, 3)["result"] == 5
+        assert api.get("/livez").status_code == 200
+        assert api.get("/readyz").json()["missing"] == ["database"]
+    wait_until(lambda: api.get("/readyz").status_code == 200, 20)
+    assert requests.post(f"{stack.base_url}/api/datasets", files=csv, timeout=20).status_code == 201
