@@ -200,8 +200,8 @@ class Compose:
         wait_until(lambda: requests.get(f"{self.base_url}/livez", timeout=5).raise_for_status() or True, 30)
 
     def manage(self, *arguments: str) -> str:
-        """The output of manage.py with the worker's rights."""
-        return self.exec("worker", "python", "app/manage.py", *arguments)
+        """The output of manage.py with the rights of the web role."""
+        return self.exec("web", "python", "app/manage.py", *arguments)
 
     def redis_cli(self, *command: str) -> str:
         """The answer of redis-cli with the operator's rights."""

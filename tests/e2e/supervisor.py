@@ -171,8 +171,8 @@ class Supervisor:
         return done.stdout.strip()
 
     def manage(self, *arguments: str) -> str:
-        """The output of manage.py with the worker's rights."""
-        done = self.run([".venv/bin/python", "app/manage.py", *arguments], SERVICE_ROLE="worker")
+        """The output of manage.py with the rights of the web role."""
+        done = self.run([".venv/bin/python", "app/manage.py", *arguments])
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

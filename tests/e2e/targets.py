@@ -54,7 +54,7 @@ class Operated(Target, Protocol):
         """Run a block with one more variable, NAME=value, in a role's environment."""
 
     def manage(self, *arguments: str) -> str:
-        """The output of manage.py with the worker's rights."""
+        """The output of manage.py with the rights of the web role."""
 
 
 def holds(stack: Operated, task_id: str) -> dict[str, int]:
