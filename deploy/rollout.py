@@ -63,7 +63,12 @@ def start_beside(role: str, old: list[str], count: int) -> None:
             proxy.lead(new, old)
     except BaseException as error:
         if new := [container for container in containers(role, stopped=True) if container not in old]:
-            docker("rm", "--force", *new)
+            # In order: a new one may have a request or a task by now.
+            say(f"{role}: stopping the new ones ...")
+            try:
+                docker("stop", *new)
+            finally:
+                docker("rm", "--force", *new)
         if isinstance(error, Stop):
             raise Stop(f"{error}\n{role}: the new ones are removed, the old ones run on.") from None
         raise

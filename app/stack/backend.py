@@ -5,11 +5,16 @@ from typing import Any
 from celery.backends.redis import RedisBackend as CeleryRedisBackend
 
 from stack import heartbeat
+from stack.connections import refused_for_now
 
 
 class RedisBackend(CeleryRedisBackend):
     def _get_pool(self, **params: Any) -> Any:
         return super()._get_pool(**params | self.app.conf.redis_connection_options)
+
+    def exception_safe_to_retry(self, exc: Exception) -> bool:
+        """As Celery's; and a worker waits with a state or a result for a Redis that is full for now."""
+        return super().exception_safe_to_retry(exc) or refused_for_now(exc)
 
     def on_task_call(self, producer: Any, task_id: str) -> None:
         """Do not subscribe to the result of every task that is sent.

@@ -1,10 +1,12 @@
 """This process's connections to Redis, for what is not a message or a result."""
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from celery import current_app
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError
 from redis.retry import Retry
 
 import redis
@@ -12,6 +14,28 @@ from stack import heartbeat
 
 _lock = threading.Lock()
 _clients: dict[bool, redis.Redis] = {}
+
+
+def refused_for_now(error: Exception) -> bool:
+    """Whether Redis answered, and will do later what it does not do now: it is full, cannot write, or is a replica."""
+    if isinstance(error, OutOfMemoryError | ReadOnlyError | MasterDownError):
+        return True
+    return isinstance(error, redis.ResponseError) and "MISCONF" in str(error)  # it cannot write to its disk
+
+
+class PatientRetry(Retry):
+    """redis-py's, which tries again after such an answer too."""
+
+    def call_with_retry(self, do: Callable[[], Any], *args: Any, **options: Any) -> Any:
+        def once() -> Any:
+            try:
+                return do()
+            except redis.ResponseError as error:
+                if refused_for_now(error):
+                    raise redis.ConnectionError(str(error)) from error
+                raise
+
+        return super().call_with_retry(once, *args, **options)
 
 
 class Patience(ExponentialBackoff):
@@ -46,10 +70,12 @@ def new_client(patient: bool = False, seconds: float | None = None) -> Any:
     """
     conf = current_app.conf
     if patient:
-        retry = Retry(Patience(cap=2, base=0.1), 1000, (redis.ConnectionError, redis.TimeoutError))
+        retry: Retry = PatientRetry(Patience(cap=2, base=0.1), 1000, (redis.ConnectionError, redis.TimeoutError))
     else:
-        # A connection that Redis closed is worth a second try at once; one that hangs has had its time.
-        retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
+        # A connection that Redis closed is worth a second try at once. So is one that says nothing, which a firewall
+        # may have forgotten overnight; but not for the web, where the time for a second try is not there.
+        web = bool(conf.redis_connection_options)
+        retry = Retry(NoBackoff(), 1, (redis.ConnectionError, *(() if web else (redis.TimeoutError,))))
     return redis.Redis.from_url(
         conf.broker_url,
         decode_responses=True,

@@ -34,7 +34,11 @@ class Entry(RedBeatSchedulerEntry):
 
     @staticmethod
     def decode_definition(definition: str) -> Any:
-        fields = schedules.loads(definition)
+        fields = json.loads(definition)
+        # These two alone: the arguments are the caller's, and may hold what looks like a type of ours.
+        fields |= {
+            name: schedules.loads(json.dumps(fields[name])) for name in ("schedule", "options") if name in fields
+        }
         if isinstance(fields["schedule"], dict):
             # Put there by a version that knew the class. It must not run at wrong times, nor stop the others.
             if fields["name"] not in _told:
@@ -68,6 +72,8 @@ class Entry(RedBeatSchedulerEntry):
     def _last_run(self) -> datetime:
         """The last run in the zone in which its schedule counts days and hours."""
         last = self.last_run_at or datetime(1970, 1, 2, tzinfo=UTC)
+        if last.tzinfo:
+            last = min(last, datetime.now(UTC))  # the clock was ahead then
         return last.astimezone(self.schedule.tz) if last.tzinfo else last
 
     def _next_instance(self, last_run_at: Any = None, **options: Any) -> "Entry":
@@ -114,6 +120,7 @@ class Entry(RedBeatSchedulerEntry):
     def definition(self) -> str:
         """What the entry is, without when it last ran."""
         names = ("name", "task", "args", "kwargs", "options", "schedule", "enabled")
+        json.dumps([self.args, self.kwargs])  # nothing that would come back as something else
         return schedules.dumps({name: getattr(self, name) for name in names})
 
     def save(self, anew: bool = False) -> "Entry":
@@ -137,6 +144,15 @@ def all_stored(app: Any, *fields: str) -> list[list[str | None]]:
         pipe.hmget(key, *fields)
     stored: list[list[str | None]] = pipe.execute()
     return stored
+
+
+def rescore(app: Any) -> None:
+    """Tell beat anew when to look at the entries that ran in the future, by the clock of now."""
+    connection = get_redis(app)
+    for definition, meta in all_stored(app, "definition", "meta"):
+        entry = Entry.from_stored(definition, meta, app) if definition else None
+        if entry and entry.last_run_at and entry.last_run_at > datetime.now(entry.last_run_at.tzinfo):
+            connection.zadd(app.redbeat_conf.schedule_key, {entry.key: entry.score})
 
 
 def queues(app: Any) -> set[str]:

@@ -6,6 +6,7 @@ the same state, so a second beat is a hot standby.
 """
 
 import logging
+import time
 from typing import Any
 
 from celery.beat import SchedulingError
@@ -20,7 +21,7 @@ from redbeat.schedulers import (
 
 import redis
 from stack.apps import verify
-from stack.entries import Entry, install_entries
+from stack.entries import Entry, install_entries, rescore
 from stack.env import environment, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
 
@@ -50,6 +51,9 @@ class Scheduler(RedBeatScheduler):
                 raise SystemExit(f"beat: schedule {name!r} cannot be used: {error}") from error
             self.from_settings[name] = entry
         self.heartbeat: Heartbeat | None = None
+        self.owed: dict[str, Entry] = {}  # runs that are noted as done and could not be sent, by their key
+        self.unsure: set[str] = set()  # runs of which Redis did not say whether it noted them
+        self.clock = time.time() - time.monotonic()
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """One turn: with the lock, send what is due; without, try to take it. Returns seconds to sleep."""
@@ -60,6 +64,8 @@ class Scheduler(RedBeatScheduler):
             if self.lock is None and not self._take_lock():
                 self.heartbeat.turn("standby")
                 return 1.0
+            self._send_owed()
+            self._mind_the_clock()
             delay: float = super().tick(*args, **kwargs)
             self.heartbeat.turn("ready")
             return delay
@@ -79,25 +85,51 @@ class Scheduler(RedBeatScheduler):
         logger.info("beat: took the lock, ticking")
         self.lock = lock
         install_entries(self.app, self.from_settings)
+        rescore(self.app)
         return True
+
+    def _send_owed(self) -> None:
+        for run, entry in list(self.owed.items()):
+            logger.info("beat: sending %s (%s), which an outage kept back", entry.name, entry.task)
+            self._send(entry, run, advance=False)
+
+    def _mind_the_clock(self) -> None:
+        """A clock that was set back must not silence beat for as long as it was ahead."""
+        clock = time.time() - time.monotonic()
+        if clock < self.clock - 5:
+            logger.warning("beat: the clock was set back by %.0f s", self.clock - clock)
+            rescore(self.app)
+        self.clock = clock
 
     def maybe_due(self, entry: Any, **kwargs: Any) -> Any:
         due, delay = entry.is_due()
-        if due and self._first_for_this_run(entry):
+        run = f"redbeat:run:{entry.name}:{entry.last_run_at}:{entry.total_run_count}"
+        if due and self._first_for(run, entry):
             logger.info("beat: sending %s (%s)", entry.name, entry.task)
-            try:
-                self.apply_async(entry, **kwargs)
-            except SchedulingError as error:
-                if isinstance(error.__context__, UNREACHABLE):
-                    raise
-                # One that does not fit its task must not hold back the others.
-                logger.error("beat: %s cannot be sent: %s", entry.name, error)
+            self._send(entry, run, **kwargs)
         return delay
 
-    def _first_for_this_run(self, entry: Any) -> bool:
+    def _send(self, entry: Any, run: str, **options: Any) -> None:
+        """Send one run. Celery notes it as done before it sends it, so one that Redis did not take is owed."""
+        self.owed[run] = entry
+        try:
+            self.apply_async(entry, **options)
+        except SchedulingError as error:
+            if isinstance(error.__context__, UNREACHABLE):
+                raise
+            # One that does not fit its task must not hold back the others.
+            logger.error("beat: %s cannot be sent: %s", entry.name, error)
+        del self.owed[run]
+
+    def _first_for(self, run: str, entry: Any) -> bool:
         """Whether no other beat has sent this very run; false only for one that lost the lock without noticing."""
-        run = f"redbeat:run:{entry.name}:{entry.last_run_at}:{entry.total_run_count}"
-        if get_redis(self.app).set(run, 1, nx=True, ex=3600):
+        try:
+            first = get_redis(self.app).set(run, 1, nx=True, ex=3600)
+        except redis.RedisError:
+            self.unsure.add(run)
+            raise
+        if first or run in self.unsure:
+            self.unsure.discard(run)
             return True
         next(entry)
         return False

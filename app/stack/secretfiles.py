@@ -137,6 +137,12 @@ def rotate(folder: Path, name: str) -> list[str]:
     return [f"{place.parent.name}/{place.name}" for place in places]
 
 
+def _own(chosen: Path, name: str) -> Path | None:
+    """The operator's own file for the secret `name`, in whose folder ever where the secret is the same for all."""
+    shared = sorted(chosen.glob(f"*/{Path(name).name}")) if Path(name).name in SHARED else []
+    return next((file for file in (chosen / name, *shared) if file.exists()), None)
+
+
 def listed(folder: Path) -> list[str]:
     """Every secret under `folder`, as service/name."""
     files = [path for path in sorted(folder.glob("*/*")) if path.suffix not in (".acl", ".old", ".new")]
@@ -219,9 +225,14 @@ def main() -> None:
         print("\n".join(listed(options.folder)))
         return
     try:
-        own = options.containers and options.rotate and (options.containers / options.rotate).exists()
-        # One of the operator's own is replaced by what its file holds now.
-        replaced = rotate(options.folder, options.rotate) if options.rotate and not own else []
+        replaced: list[str] = []
+        own = _own(options.containers, options.rotate) if options.containers and options.rotate else None
+        if own and _read(own) == _read(options.folder / options.rotate):
+            raise ValueError(
+                f"{options.rotate} is your own: change docker/secrets/{own.relative_to(options.containers)} first"
+            )
+        if options.rotate and not own:
+            replaced = rotate(options.folder, options.rotate)
         if options.finish:
             (options.folder / options.finish).with_suffix(".old").unlink(missing_ok=True)
         for file in replaced + make(options.folder, options.containers):

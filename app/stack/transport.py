@@ -10,12 +10,20 @@ worker puts back what it holds and does not run: after a reconnect, and when it 
 """
 
 import logging
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from queue import Empty
 from typing import Any
 
 from celery import current_app
 from kombu.transport import redis
+from redis.exceptions import ConnectionError as RedisGone
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisHangs
+
+from stack import heartbeat
+from stack.connections import refused_for_now
 
 logger = logging.getLogger(__name__)
 _done: set[str] = set()  # tags of tasks that ended while Redis was away: acknowledged once it is back
@@ -35,6 +43,19 @@ def fresh_qos() -> Iterator[Any]:
 
 class QoS(redis.QoS):
     """Acknowledges and rejects by the message's tag, which Redis knows whichever connection names it."""
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """Note a message that was just taken from its queue, however long it takes: it is nowhere else."""
+        while True:
+            try:
+                super().append(message, delivery_tag)
+                return
+            except RedisError as error:
+                if not refused_for_now(error) and not isinstance(error, RedisGone | RedisHangs):
+                    raise
+                logger.warning("cannot note a task that was taken from its queue, trying again: %s", error)
+                heartbeat.waiting()
+                time.sleep(0.5)
 
     def ack(self, delivery_tag: str) -> None:
         try:
@@ -77,6 +98,17 @@ def settle() -> None:
             for tag in list(_done):
                 qos.ack(tag)
                 _done.discard(tag)
+
+
+def read_paused(connection: Any) -> None:
+    """Read what kombu leaves in a socket while every slot is taken: the answer to a BRPOP that was under way.
+
+    It may be a task, which is in no queue any more and noted nowhere: lost to a stop or to a lost connection.
+    """
+    for channel, _, waiting, _ in list(connection.transport.cycle._paused_brpop.values()):
+        if channel._in_poll is waiting and waiting.can_read(0):
+            with suppress(Empty):
+                channel._brpop_read()
 
 
 def put_back(tags: Iterable[str]) -> None:

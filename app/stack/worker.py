@@ -26,10 +26,11 @@ from stack.connections import client, server_problem
 from stack.env import environment, get, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
 from stack.presence import Presence, about
-from stack.transport import put_back, settle
+from stack.transport import put_back, read_paused, settle
 
 logger = logging.getLogger(__name__)
 OUTAGE = (OperationalError, redis.RedisError)
+OWED_FOR = 600  # seconds in which what could not be put back is tried again; then others may have it
 HAND_BACK = 15  # seconds before STOP_GRACE ends that are kept for handing back what still runs
 
 
@@ -44,6 +45,8 @@ class Life(bootsteps.StartStopStep):
         self.idle = self.was_idle = self.draining = False
         self.overdue = 0.0  # when the time of the tasks was up
         self.count = 0  # of the tasks that were ever begun
+        self.owed: set[str] = set()  # tags of what could not be put back, and until when that is tried again
+        self.owed_until = self.owed_next = 0.0
         self.soft_timeout = get("STOP_GRACE", env) - HAND_BACK
         self.heartbeat = Heartbeat(
             heartbeat_path("worker", env), loop_limit("worker", env), lambda: hand_back(self.worker)
@@ -107,6 +110,9 @@ class Life(bootsteps.StartStopStep):
         tasks = self.worker.consumer.task_consumer
         if not tasks or not self.worker.consumer.connection:
             return
+        read_paused(self.worker.consumer.connection)
+        if self.owed and time.monotonic() > self.owed_next:
+            self._pay()
         if tasks.channel is not self.channel:
             old, self.channel = self.channel, tasks.channel
             self._wait_shorter(self.worker.consumer.connection)
@@ -134,7 +140,15 @@ class Life(bootsteps.StartStopStep):
         if channel is None:
             return
         running = {request.message.delivery_tag for request in list(worker_state.active_requests)}
-        give_back(tag for tag in channel.qos.held() if tag not in running)
+        self.owed |= {tag for tag in channel.qos.held() if tag not in running}
+        self.owed_until = time.monotonic() + OWED_FOR
+        self._pay()
+
+    def _pay(self) -> None:
+        """Put back what is owed; where Redis is away or full, it stays owed for a while."""
+        if give_back(self.owed) or time.monotonic() > self.owed_until:
+            self.owed = set()
+        self.owed_next = time.monotonic() + 2
 
     def _stopping(self, **_: Any) -> None:
         if self.heartbeat.is_stopping:
@@ -185,13 +199,15 @@ def why_not_ready(worker: Any) -> str | None:
     return None
 
 
-def give_back(tags: Iterable[str]) -> None:
-    """Acknowledge what ended while Redis was away, and put `tags` back into their queues; an outage is logged."""
+def give_back(tags: Iterable[str]) -> bool:
+    """Acknowledge what ended while Redis was away, and put `tags` back into their queues; false in an outage."""
     try:
         settle()
         put_back(tags)
     except OUTAGE as error:
         logger.error("what this worker holds comes back after VISIBILITY_TIMEOUT: %s", error)
+        return False
+    return True
 
 
 def unfinished() -> list[Any]:
@@ -211,7 +227,11 @@ def hand_back(worker: Any) -> None:
         _kill(pid, signal.SIGSTOP)
     held = unfinished()
     try:
-        put_back(request.message.delivery_tag for request in held)
+        # More than the requests that Celery lists: not those that wait for their rate limit, nor a retry whose first
+        # run has just ended.
+        tasks = getattr(worker.consumer, "task_consumer", None)
+        tags = set(tasks.channel.qos.held()) if tasks else set()
+        put_back(tags | {request.message.delivery_tag for request in held})
         for request in held:
             logger.warning("handed back %s[%s]", request.name, request.id)
     except Exception as error:  # whatever happens here, the process ends and Redis still holds the tasks

@@ -39,6 +39,10 @@ def test_a_token_of_the_operators_own_is_used_and_replaced_when_its_file_is(owne
         owned.health(container) == "healthy" for role in ("worker", "beat") for container in owned.containers(role)
     )
 
+    done = owned.run("make", "rotate-secret", "NAME=web/api_token")
+    assert done.returncode != 0
+    assert "web/api_token is your own: change docker/secrets/web/api_token first" in done.stderr
+
     give(owned, SECOND)
     done = owned.run("make", "rotate-secret", "NAME=web/api_token")
 

@@ -1,5 +1,8 @@
 """Redis goes away or cuts the connection while tasks run: each ends once, and the worker lives."""
 
+import json
+import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -47,3 +50,25 @@ def test_what_runs_through_an_outage_runs_once_and_what_waits_still_runs(
 
 def runs_of(worker: Role, task: str) -> int:
     return worker.log.read_text().count(f'"task_id": "{task}", "event": "on_success"')
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_a_redis_that_is_full_for_a_while_costs_no_task(
+    pool: str, run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
+) -> None:
+    worker = run_role("worker", WORKER_POOL=pool).wait_ready()
+    os.kill(worker.process.pid, signal.SIGSTOP)  # until they wait and Redis is full
+    tasks = [send("add", number, 1) for number in range(8)]
+    redis_server.client.config_set("maxmemory", "1mb")
+    os.kill(worker.process.pid, signal.SIGCONT)
+    stays(lambda: worker.process.poll() is None, 6)
+    assert "OOM" in worker.log.read_text() or "used memory" in worker.log.read_text()
+
+    redis_server.client.config_set("maxmemory", "0")
+
+    for task in tasks:
+        wait_until(lambda task=task: runs_of(worker, task) == 1, 40)  # type: ignore[misc]
+    wait_until(lambda: (redis_server.client.hlen("unacked"), redis_server.client.llen("default")) == (0, 0), 10)
+    states = [json.loads(redis_server.client.get(f"celery-task-meta-{task}"))["status"] for task in tasks]
+    assert states == ["SUCCESS"] * 8
+    assert [runs_of(worker, task) for task in tasks] == [1] * 8

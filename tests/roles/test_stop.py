@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.roles.conftest import Redis, Role
+from tests.roles.conftest import PROJECT, Redis, Role
 from tests.waiting import wait_until
 
 POOLS = ["prefork", "threads", "solo"]
@@ -94,3 +96,51 @@ def test_a_stop_by_another_signal_leaves_nothing_behind(
     worker.process.wait(30)
     assert held(redis_server) == 0
     assert redis_server.client.llen("default") in (1, 2)  # QUIT ends the running task; it goes back too
+
+
+def test_what_waits_for_a_retry_or_for_its_rate_is_handed_back_too(
+    run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
+) -> None:
+    variables = {"WORKER_CONCURRENCY": "3", "STOP_GRACE": "20", "DJANGO_SETTINGS_MODULE": "stubborn_settings"}
+    worker = run_role("worker", **variables).wait_ready()
+    held = [send("sleep", 600), send("later"), send("seldom"), send("seldom")]
+    wait_until(lambda: redis_server.client.hlen("unacked") == 3, 20)  # the first `seldom` is done
+
+    worker.process.terminate()
+
+    assert worker.process.wait(30) == 0
+    assert redis_server.client.hlen("unacked") == 0
+    waiting = "".join(redis_server.client.lrange("default", 0, -1))
+    assert [task in waiting for task in held] == [True, True, False, True]
+
+
+MANY = """
+import os, time, django; os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings'); django.setup()
+from config.celery import app
+app.send_task('sleep', [600]); app.send_task('sleep', [600], countdown=4)
+time.sleep(2)
+for _ in range(40):
+    print(app.send_task('add', [1, 2]).id)
+    time.sleep(0.1)
+"""
+
+
+def test_a_task_whose_delivery_meets_a_worker_that_is_just_full_is_not_lost_to_its_stop(
+    run_role: Callable[..., Role], redis_server: Redis
+) -> None:
+    """A delayed task takes the last slot while the worker asks for another one: the answer lies in its socket."""
+    worker = run_role("worker", STOP_GRACE="20").wait_ready()
+    env = worker.env | {"LOG_LEVEL": "ERROR"}
+    sent = subprocess.check_output(
+        [sys.executable, "-W", "ignore", "-c", MANY], cwd=PROJECT / "app", env=env, text=True
+    ).split()
+    assert len(sent) == 40
+
+    worker.process.terminate()
+
+    assert worker.process.wait(30) == 0
+    waiting = "".join(redis_server.client.lrange("default", 0, -1))
+    log = worker.log.read_text()
+    lost = [task for task in sent if task not in waiting and f'"task_id": "{task}", "event": "on_success"' not in log]
+    assert lost == []
+    assert redis_server.client.hlen("unacked") == 0

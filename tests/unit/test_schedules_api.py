@@ -181,6 +181,18 @@ def test_a_schedule_of_a_class_that_this_version_does_not_know_is_kept_as_it_is(
     assert put(every=5, enabled=True)["every"] == 5
 
 
+@pytest.mark.parametrize("data", [{"__type__": "datetime"}, {"__type__": "interval"}, {"__type__": "crontab"}])
+def test_arguments_that_look_like_a_type_of_ours_stay_what_they_are(redis: FakeRedis, data: dict[str, str]) -> None:
+    put(task="ping", every=5)
+    entry = stored()
+    entry.kwargs = {"data": data}
+    entry.save()
+
+    assert schedules_api.list_schedules(HttpRequest())[0]["kwargs"] == {"data": data}
+    assert stored().kwargs == {"data": data}
+    assert schedules_api.delete(HttpRequest(), "e") == (204, None)
+
+
 def test_the_queue_that_only_a_schedule_names_is_known(redis: FakeRedis) -> None:
     put(task="ping", every=60, options=Options(queue="reports"))
     put("other", task="ping", every=60)

@@ -63,7 +63,8 @@ async function onSubmit(event) {
     addJob(job, kwargs);
     announce(`${name} is queued.`);
   } catch (error) {
-    if (!error.temporary) pending = null;
+    // 409: the first try is still under way, and the next one must name it too.
+    if (!error.temporary && error.status !== 409) pending = null;
     explain(problem, error, "submit");
   } finally {
     busy = false;

@@ -43,7 +43,8 @@ async function onUpload(event) {
     sent = null;
     input.value = "";
   } catch (error) {
-    if (!error.temporary) sent = null;
+    // 409: the first try is still under way, and the next one must name it too.
+    if (!error.temporary && error.status !== 409) sent = null;
     explain(problem, error, sent ? "the file is there already; press the button" : "upload");
   } finally {
     busy = false;
