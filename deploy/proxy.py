@@ -33,7 +33,18 @@ def servers() -> dict[str, dict[str, str]]:
 def address(container: str) -> str:
     """The container's address where the proxy sees it."""
     networks = inspect(container)["NetworkSettings"]["Networks"]
-    return next(network["IPAddress"] for name, network in networks.items() if name.endswith("_front"))
+    return next((network["IPAddress"] for name, network in networks.items() if name.endswith("_front")), "")
+
+
+def hold() -> None:
+    """Give no requests to a container that starts from here on, until `ready`.
+
+    HAProxy takes for healthy what it has not yet asked, and gunicorn listens before it answers: what came in between
+    would be cut off if that container went away again.
+    """
+    if containers("proxy"):
+        taken = {slot["svname"] for slot in servers().values()}
+        ask(*[f"set server web/{slot['svname']} state drain" for slot in slots() if slot["svname"] not in taken])
 
 
 def lead(new: list[str], old: list[str]) -> None:
@@ -50,7 +61,14 @@ def lead(new: list[str], old: list[str]) -> None:
         if time.monotonic() > end:
             raise Stop("the proxy does not find the new web containers")
         time.sleep(0.25)
-    places = {address(container) for container in old} & servers().keys()
+    drain(old)
+
+
+def drain(leaving: list[str]) -> None:
+    """Send these containers nothing new, and wait until they have answered what they have."""
+    if not containers("proxy"):
+        return
+    places = {address(container) for container in leaving} & servers().keys()
     if places:
         ask(*[f"set server web/{servers()[place]['svname']} state drain" for place in places])
     end = time.monotonic() + DRAIN_WITHIN

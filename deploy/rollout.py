@@ -18,6 +18,7 @@ from place import Stop
 # In the order in which they are replaced. Workers come first: from the new web on there may be tasks that an old
 # worker does not know.
 ROLES = ("worker", "web", "beat", "flower")
+END_WITHIN = 40  # seconds for a new container to end that is not wanted any more; `wait` holds a request for 30
 START_WITHIN = 120  # seconds for a new container to become healthy
 
 
@@ -53,6 +54,8 @@ def roll(role: str) -> None:
 def start_beside(role: str, old: list[str], count: int) -> None:
     """Start `count` new containers of a role and lead the work to them; whatever goes wrong, none of them is left."""
     try:
+        if role == "web":
+            proxy.hold()
         docker("compose", "up", "-d", "--no-deps", "--no-recreate", "--scale", f"{role}={len(old) + count}", role)
         new = [container for container in containers(role) if container not in old]
         wanted = image_id(image_name())
@@ -63,15 +66,27 @@ def start_beside(role: str, old: list[str], count: int) -> None:
             proxy.lead(new, old)
     except BaseException as error:
         if new := [container for container in containers(role, stopped=True) if container not in old]:
-            # In order: a new one may have a request or a task by now.
-            say(f"{role}: stopping the new ones ...")
-            try:
-                docker("stop", *new)
-            finally:
-                docker("rm", "--force", *new)
+            remove(role, new)
         if isinstance(error, Stop):
             raise Stop(f"{error}\n{role}: the new ones are removed, the old ones run on.") from None
         raise
+
+
+def remove(role: str, new: list[str]) -> None:
+    """End containers in order, since they may have a request or a task by now, and take them away.
+
+    Not by `docker stop`: one that is just starting is deaf to its signal, which is then never sent again.
+    """
+    try:
+        if role == "web":
+            proxy.drain(new)
+        end = time.monotonic() + END_WITHIN
+        while time.monotonic() < end and (running := [c for c in new if inspect(c)["State"]["Running"]]):
+            with suppress(Stop):  # it ended in between
+                docker("kill", "--signal", "TERM", *running)
+            time.sleep(0.5)
+    finally:
+        docker("rm", "--force", *new)
 
 
 def replace(role: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.client import Client, lines_of
 from tests.e2e.compose import Compose
 from tests.traffic import Ticks
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 
 def test_three_workers_all_take_work(stack: Compose, api: Client) -> None:
@@ -170,6 +170,9 @@ def test_a_silent_name_server_does_not_slow_the_answer_while_redis_is_stopped(st
         override.write_text(f"services: {{web: {{dns: [{gateway}]}}}}\n")
         try:
             stack.compose("up", "-d", "--no-deps", "--wait", "web")
+            # Until the proxy has forgotten the web that was there before.
+            stays(lambda: api.get("/livez").status_code in (200, 502, 503), 4)
+            wait_until(lambda: all(api.get("/livez").status_code == 200 for _ in range(5)), 20)
             stack.stop("redis")
             for _ in range(4):
                 begun = time.monotonic()

@@ -57,6 +57,8 @@ def test_a_redis_that_is_full_for_a_while_costs_no_task(
     pool: str, run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:
     worker = run_role("worker", WORKER_POOL=pool).wait_ready()
+    running = send("sleep", 4)  # its result comes when there is no room for it
+    wait_until(lambda: redis_server.client.hlen("unacked") == 1, 10)
     os.kill(worker.process.pid, signal.SIGSTOP)  # until they wait and Redis is full
     tasks = [send("add", number, 1) for number in range(8)]
     redis_server.client.config_set("maxmemory", "1mb")
@@ -66,9 +68,10 @@ def test_a_redis_that_is_full_for_a_while_costs_no_task(
 
     redis_server.client.config_set("maxmemory", "0")
 
-    for task in tasks:
+    for task in [running, *tasks]:
         wait_until(lambda task=task: runs_of(worker, task) == 1, 40)  # type: ignore[misc]
     wait_until(lambda: (redis_server.client.hlen("unacked"), redis_server.client.llen("default")) == (0, 0), 10)
+    tasks.append(running)
     states = [json.loads(redis_server.client.get(f"celery-task-meta-{task}"))["status"] for task in tasks]
-    assert states == ["SUCCESS"] * 8
-    assert [runs_of(worker, task) for task in tasks] == [1] * 8
+    assert states == ["SUCCESS"] * 9
+    assert [runs_of(worker, task) for task in tasks] == [1] * 9
