@@ -70,6 +70,8 @@ def test_two_beats_tick_once_per_interval_and_the_standby_takes_over(vm: Supervi
 
 @pytest.mark.chaos
 def test_a_beat_that_is_killed_leaves_its_lock_to_the_standby(vm: Supervisor, api: Client) -> None:
+    # The standby of the test before may have had the lock until just now.
+    wait_until(lambda: (vm.root / "run" / "beat.heartbeat").read_text() == "ready", 20)
     standby = vm.add_standby_beat()
     try:
         taken = len(lines_of(vm.logs(standby), "^beat: took the lock, ticking$"))
