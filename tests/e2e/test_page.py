@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.e2e.browser import needs_chromium, screenshot
 from tests.e2e.targets import Operated, Target
@@ -152,6 +152,27 @@ def test_a_reload_keeps_the_jobs_of_the_tab(page: Page) -> None:
     page.reload()
 
     expect(first_job(page).get_by_test_id("job-result")).to_have_text("42")
+
+
+def test_the_same_wish_keeps_its_key_until_it_is_taken(page: Page) -> None:
+    """The answer to the first try was lost, and that try is still under way at the second."""
+    keys, refusals = [], [503, 409]
+
+    def answer(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        if refusals:
+            route.fulfill(status=refusals.pop(0), json={"error": {"code": "of_this_test", "message": "Try again."}})
+        else:
+            route.continue_()
+
+    page.route("**/api/tasks/add", answer)
+    for _ in range(3):
+        with page.expect_response("**/api/tasks/add"):
+            submit_add(page, "2", "2")
+        expect(page.get_by_test_id("submit")).to_be_enabled()
+
+    expect(first_job(page).get_by_test_id("job-result")).to_have_text("4")
+    assert len(set(keys)) == 1
 
 
 @pytest.mark.parametrize("width", [320, 360])
