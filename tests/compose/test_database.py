@@ -1,14 +1,14 @@
 """PostgreSQL as the demo's database: a task is sent when its transaction commits, and an outage is told as one."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import requests
 
 from tests.e2e.client import Client
 from tests.e2e.compose import Compose
+from tests.e2e.test_outage import down, hung
 from tests.waiting import stays, wait_until
 
 IN_A_TRANSACTION = """
@@ -50,33 +50,14 @@ def test_a_task_of_a_transaction_is_sent_when_it_commits_and_not_when_it_fails(
         wait_until(lambda: ran() == 1, 10)
 
 
-@contextmanager
-def stopped(stack: Compose) -> Iterator[None]:
-    stack.stop("db")
-    try:
-        yield
-    finally:
-        stack.start("db")
-
-
-@contextmanager
-def frozen(stack: Compose) -> Iterator[None]:
-    stack.signal("db", "STOP")
-    try:
-        yield
-    finally:
-        stack.signal("db", "CONT")
-        stack.wait_healthy("db")
-
-
 # PostgreSQL's own client waits for two seconds at least.
 @pytest.mark.chaos
-@pytest.mark.parametrize(("outage", "within"), [(stopped, 2), (frozen, 3)])
+@pytest.mark.parametrize(("outage", "within"), [(down, 2), (hung, 3)])
 def test_while_the_database_is_away_who_needs_it_is_told_and_who_does_not_goes_on(
-    stack: Compose, api: Client, outage: Callable[[Compose], Iterator[None]], within: float
+    stack: Compose, api: Client, outage: Any, within: float
 ) -> None:
     csv = {"file": ("a.csv", "a,b\n1,2\n")}
-    with outage(stack):  # type: ignore[attr-defined]
+    with outage(stack, "db"):
         for _ in range(3):
             begun = time.monotonic()
             answer = requests.post(f"{stack.base_url}/api/datasets", files=csv, timeout=20)

@@ -20,21 +20,21 @@ WITHIN = 2.0  # seconds in which a call is answered while Redis is away: a contr
 
 
 @contextmanager
-def down(stack: Target) -> Iterator[None]:
-    stack.stop("redis")
+def down(stack: Target, role: str = "redis") -> Iterator[None]:
+    stack.stop(role)
     try:
         yield
     finally:
-        stack.start("redis")
+        stack.start(role)
 
 
 @contextmanager
-def hung(stack: Target) -> Iterator[None]:
-    stack.signal("redis", "STOP")
+def hung(stack: Target, role: str = "redis") -> Iterator[None]:
+    stack.signal(role, "STOP")
     try:
         yield
     finally:
-        stack.signal("redis", "CONT")
+        stack.signal(role, "CONT")
 
 
 @contextmanager
