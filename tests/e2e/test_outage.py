@@ -75,6 +75,8 @@ def unharmed(stack: Target, api: Client) -> Iterator[None]:
     yield
     # Several, so that both web processes and both slots of the worker are asked; each process finds out by itself.
     wait_until(lambda: all(api.get("/readyz").status_code == 200 for _ in range(8)), 15)
+    # One that was not among them refuses for up to a second after Redis is back: docs/adr, the breaker.
+    stays(lambda: api.get("/livez").status_code == 200, 1.5)
     for number in range(4):
         assert api.run("add", number, 1, within=20)["result"] == number + 1
     for role in ROLES:
