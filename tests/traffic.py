@@ -60,17 +60,29 @@ class Ticks:
         self.thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> "Ticks":
-        body = {"task": self.task, "args": [1, 1], "kwargs": {}, "options": {}, "every": self.every, "enabled": True}
-        answer = self.api.call("PUT", f"/api/schedules/{self.name}", json=body)
-        assert answer.status_code in (200, 201), answer.text
         self.runs = self.api.counters(self.task)["success"]
+        self._every(self.every)
         self.thread.start()
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self.over.set()
-        self.thread.join()
+        self._end()
         self.api.call("DELETE", f"/api/schedules/{self.name}")
+
+    def _every(self, seconds: int) -> None:
+        body = {"task": self.task, "args": [1, 1], "kwargs": {}, "options": {}, "every": seconds, "enabled": True}
+        answer = self.api.call("PUT", f"/api/schedules/{self.name}", json=body)
+        assert answer.status_code in (200, 201), answer.text
+
+    def _end(self) -> None:
+        """No tick comes any more, and each that came is seen: it stops while the watch still looks."""
+        if not self.over.is_set():
+            try:
+                self._every(3600)
+                time.sleep(3)  # beat reads it within two seconds, and the last tick is seen half a second later
+            finally:
+                self.over.set()
+                self.thread.join()
 
     def _watch(self) -> None:
         while not self.over.wait(0.5):
@@ -89,8 +101,7 @@ class Ticks:
         Returns:
             list of float: the seconds between ticks.
         """
-        self.api.call("PUT", f"/api/schedules/{self.name}", json={"task": self.task, "args": [1, 1], "every": 3600})
-        time.sleep(3)  # beat reads it within two seconds, and the last tick is seen half a second later
+        self._end()
         times = sorted(datetime.fromisoformat(text) for text in self.seen)
         gaps = [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
         assert len(gaps) >= 2, f"too few ticks: {times}"
