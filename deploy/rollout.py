@@ -143,7 +143,8 @@ def deploy(rollback: bool) -> None:
         with suppress(Stop):  # one that still has a container, and no other name, keeps this one
             docker("rmi", f"{name}-replaced")
     # The one before the previous has no name any more; it goes, unless a container still uses it.
-    docker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.title=django-celery-stack")
+    with suppress(Stop):  # the engine refuses while somebody else prunes; what is left goes next time
+        docker("image", "prune", "--force", "--filter", "label=org.opencontainers.image.title=django-celery-stack")
     say(f"{new[7:19]} runs everywhere after {time.monotonic() - begun:.0f} s")
 
 

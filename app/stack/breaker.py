@@ -20,10 +20,12 @@ class Breaker:
 
     Args:
         pause: seconds between two tries.
+        forget: seconds after which a failure says nothing any more: a process that nobody asked for so long does
+            not know that Redis is back, and must not refuse all but the first of those who then come at once.
     """
 
-    def __init__(self, pause: float = 1.0):
-        self.pause = pause
+    def __init__(self, pause: float = 1.0, forget: float = 5.0):
+        self.pause, self.forget = pause, forget
         self._lock = threading.Lock()
         self._open, self._next_try = False, 0.0
         self._trying: int | None = None  # the thread that may
@@ -35,7 +37,9 @@ class Breaker:
         with self._lock:
             if not self._open or self._trying == threading.get_ident():
                 return
-            if (now := time.monotonic()) < self._next_try:
+            if (now := time.monotonic()) - self.failed_at > self.forget:
+                return
+            if now < self._next_try:
                 raise redis.ConnectionError(f"Redis did not answer a moment ago: {self._why}")
             self._next_try, self._trying = now + self.pause, threading.get_ident()
 

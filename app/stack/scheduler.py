@@ -6,7 +6,10 @@ the same state, so a second beat is a hot standby.
 """
 
 import logging
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery.beat import SchedulingError
@@ -31,6 +34,24 @@ beat_init.disconnect(acquire_distributed_beat_lock)
 
 UNREACHABLE = (redis.RedisError, OperationalError, OSError)
 LOST = (*UNREACHABLE, SchedulingError)
+ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """TERM and Ctrl-C inside the block take effect at its end.
+
+    Celery's handler ends beat wherever it stands: between noting a run and sending it that run would be lost.
+    """
+    asked: list[tuple[Any, ...]] = []
+    before = {number: signal.signal(number, lambda *said: asked.append(said)) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if asked:
+            signal.raise_signal(asked[0][0])
 
 
 class Scheduler(RedBeatScheduler):
@@ -55,6 +76,7 @@ class Scheduler(RedBeatScheduler):
         self.unsure: set[str] = set()  # runs of which Redis did not say whether it noted them
         self.clock = time.time() - time.monotonic()
 
+    @uninterrupted()
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """One turn: with the lock, send what is due; without, try to take it. Returns seconds to sleep."""
         if self.heartbeat is None:

@@ -11,6 +11,7 @@ import requests
 
 from tests.e2e.client import Client
 from tests.e2e.compose import Compose
+from tests.waiting import wait_until
 
 SERVICES = ("proxy", "web", "worker", "beat", "flower", "redis", "db")
 ROLES = ("web", "worker", "beat", "flower")
@@ -216,9 +217,8 @@ def test_the_work_of_a_day_meets_no_refusal_of_redis(stack: Compose, api: Client
     done = stack.run(*shell, stack.containers("worker")[0], "python", "manage.py", "shell", "-c", canvas)
     assert "20 [0, 2, 4] 6" in done.stdout, done.stdout + done.stderr
     stack.restart("flower")
-    seen = requests.get(
-        f"{stack.flower_url}/api/workers?refresh=1", auth=("flower", stack.flower_password), timeout=30
-    ).json()
-    assert seen, "Flower knows no worker"
+    login = ("flower", stack.flower_password)
+    # Flower gives a worker one second to answer.
+    wait_until(lambda: requests.get(f"{stack.flower_url}/api/workers?refresh=1", auth=login, timeout=30).json(), 30)
 
     assert stack.redis_cli("ACL", "LOG") == ""

@@ -1,6 +1,5 @@
 """Every stop is in order: nothing is cut off, lost or done twice, and nobody waits for a process that would not end."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -31,14 +30,11 @@ def test_the_first_process_is_the_role_itself_and_no_shell(stack: Compose, servi
 @pytest.mark.parametrize("role", ["web", "worker", "beat", "flower"])
 def test_docker_stop_ends_a_role_in_order(stack: Compose, role: str) -> None:
     (container,) = stack.containers(role)
-    begun = time.monotonic()
     stack.stop(role)
-    seconds = time.monotonic() - begun
     state = stack.inspect(container)["State"]
     stack.start(role)
 
-    assert state["ExitCode"] == 0
-    assert seconds < 8
+    assert state["ExitCode"] == 0  # 137 where it was killed at the end of its grace
 
 
 @pytest.mark.parametrize("role", ["migrate", "wait"])
@@ -49,15 +45,12 @@ def test_docker_stop_ends_a_one_shot_that_waits_for_the_database(stack: Compose,
     container = stack.compose(*run).split()[-1]
     try:
         wait_until(lambda: "waiting" in (log := stack.run("docker", "logs", container)).stdout + log.stderr, 30)
-        begun = time.monotonic()
         stack.run("docker", "stop", container)
-        seconds = time.monotonic() - begun
         code = stack.inspect(container)["State"]["ExitCode"]
     finally:
         stack.run("docker", "rm", "--force", container)
 
     assert code == 143
-    assert seconds < 8
 
 
 def test_a_task_that_runs_while_the_stack_goes_down_is_done_once(stack: Compose, api: Client) -> None:
@@ -69,5 +62,6 @@ def test_a_task_that_runs_while_the_stack_goes_down_is_done_once(stack: Compose,
     stack.compose("up", "-d", "--wait")
 
     assert api.done(task_id, within=30)["state"] == "SUCCESS"
-    assert stack.redis_cli("HLEN", "unacked") == "0", "the worker could not acknowledge: the task would run again"
+    # Had the worker not acknowledged it, it would stay there for an hour, and run again.
+    wait_until(lambda: stack.redis_cli("HLEN", "unacked") == "0", 10)
     assert api.counters("sleep")["success"] - before["success"] == 1

@@ -79,7 +79,7 @@ def test_every_role_works_with_a_redis_behind_tls(secured: Compose, client: Clie
     assert [worker["ready"] for worker in client.get("/api/workers").json()] == [True]
     auth = ("flower", secured.flower_password)
     wait_until(lambda: requests.get(f"{secured.flower_url}/api/workers?refresh=true", auth=auth, timeout=20).json(), 20)
-    assert [secured.check(role, ready=True) for role in ROLES] == [None] * 4
+    wait_until(lambda: [secured.check(role, ready=True) for role in ROLES] == [None] * 4, 20)
 
 
 def runs(client: Client) -> int:

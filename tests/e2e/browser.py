@@ -16,6 +16,7 @@ QUIET = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 REPORT = CHECKOUT / "report"
+expect.set_options(timeout=20_000)  # two browsers and two stacks may share the machine
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}: sudo apt install chromium")
 
@@ -35,7 +36,7 @@ def opened(browser: Browser, url: str, token: str = "", **options: Any) -> Itera
     A server whose API is not open is given the token, as a person would.
     """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(url)

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
@@ -60,6 +61,21 @@ class Client:
             return seen
 
         return wait_until(look, within, every=0.02) or {}
+
+    def settled(self, within: float = 20) -> None:
+        """Wait, after an outage of Redis, until every web process has found out that it is back.
+
+        One that was asked in it may refuse for a second more, and then all but its first caller.
+        """
+
+        def all_answer() -> bool:
+            with ThreadPoolExecutor(8) as pool:
+                codes = set(pool.map(lambda _: self.get("/api/workers").status_code, range(24)))
+            assert codes == {200}, codes
+            return True
+
+        time.sleep(1.1)
+        wait_until(all_answer, within, every=0.5)
 
     def error(self, answer: requests.Response, status: int) -> str:
         """The message of an error answer, which must have this status and the one shape of errors."""

@@ -92,6 +92,8 @@ class Compose:
     def start(self, role: str) -> None:
         self.compose("start", role)
         self.wait_healthy(role)
+        if role == "web":
+            self.found()
 
     def restart(self, role: str) -> None:
         self.stop(role)
@@ -100,7 +102,10 @@ class Compose:
     def signal(self, role: str, name: str) -> None:
         # Not `docker kill`: after that the engine takes the container for stopped on purpose.
         for container in self.containers(role):
-            os.kill(self.pid(container), signal.Signals[f"SIG{name}"])
+            pid = self.pid(container)
+            os.kill(pid, signal.Signals[f"SIG{name}"])
+            if name == "KILL":  # the engine hears of it a moment later, and calls it healthy until then
+                wait_until(lambda container=container, pid=pid: self.pid(container) != pid, 10)  # type: ignore[misc]
 
     def scale(self, role: str, count: int) -> None:
         self.compose("up", "-d", "--no-deps", "--no-recreate", "--wait", "--scale", f"{role}={count}", role)
@@ -196,8 +201,15 @@ class Compose:
 
     def _renew(self, role: str, *files: str) -> None:
         self.compose(*files, "up", "-d", "--no-deps", "--wait", role)
-        # The proxy has to find the new one.
-        wait_until(lambda: requests.get(f"{self.base_url}/livez", timeout=5).raise_for_status() or True, 30)
+        self.found()
+
+    def found(self) -> None:
+        """Wait until the proxy has found a web that has just started."""
+
+        def answers() -> bool:
+            return all(requests.get(f"{self.base_url}/livez", timeout=5).status_code == 200 for _ in range(5))
+
+        wait_until(answers, 30)
 
     def manage(self, *arguments: str) -> str:
         """The output of manage.py with the rights of the web role."""

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -192,9 +193,10 @@ class Kubernetes:
             capture_output=True, text=True, check=False,
         ).stdout.split()  # fmt: skip
         for path in found:
-            status = Path(path).with_name("status").read_text()
-            if next(line for line in status.splitlines() if line.startswith("NSpid")).split()[-1] == "1":
-                return int(Path(path).parent.name)
+            with suppress(OSError):  # the process of a probe, which has ended
+                status = Path(path).with_name("status").read_text()
+                if next(line for line in status.splitlines() if line.startswith("NSpid")).split()[-1] == "1":
+                    return int(Path(path).parent.name)
         raise AssertionError("the pod's process is not on this machine")
 
     def address(self, service: str) -> str:

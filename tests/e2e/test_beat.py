@@ -52,6 +52,11 @@ def test_beat_is_a_process_of_its_own_beside_the_worker(stack: Target, api: Clie
 
 @pytest.mark.chaos
 def test_two_beats_tick_once_per_interval_and_the_standby_takes_over(vm: Supervisor, api: Client, standby: str) -> None:
+    def quiet() -> bool:
+        told = api.get("/api/queues").json()
+        return not told["unacknowledged"] and not sum(queue["waiting"] for queue in told["queues"])
+
+    wait_until(quiet, 20)  # what beat sent before is counted
     before, runs = ticks(vm), api.counters("add")["success"]
     wait_until(lambda: len(ticks(vm)) > len(before), INTERVAL + 10)
     assert "took the lock" not in vm.logs(standby), "both beats tick"

@@ -51,9 +51,9 @@ def test_the_tutorials_canvases_give_its_results(
 
 
 def test_a_groups_progress_is_seen_while_it_runs(api: Client) -> None:
-    url = send(api, "group", tasks=[task("sleep", 1) for _ in range(6)])
-    wait_until(lambda: 0 < api.get(url).json()["completed"] < 6, 20, every=0.2)
-    assert result(api, url)["completed"] == 6
+    url = send(api, "group", tasks=[task("sleep", 1) for _ in range(12)])
+    wait_until(lambda: 0 < api.get(url).json()["completed"] < 12, 20, every=0.2)
+    assert result(api, url)["completed"] == 12
 
 
 @pytest.mark.parametrize(

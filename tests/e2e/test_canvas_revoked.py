@@ -9,16 +9,16 @@ from tests.e2e.targets import Target
 from tests.e2e.test_canvas import result, send, task
 from tests.waiting import wait_until
 
-SLOW = [task("sleep", 2)] * 6
+SLOW = [task("sleep", 4)] * 6
 
 
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
         ("group", {"tasks": SLOW}),
-        ("chain", {"tasks": [task("sleep", 2), task("sleep"), task("sleep")]}),
+        ("chain", {"tasks": [task("sleep", 4), task("sleep"), task("sleep")]}),
         ("chord", {"header": SLOW, "body": task("xsum")}),
-        ("chunks", {"name": "sleep", "items": [[2]] * 6, "size": 1}),
+        ("chunks", {"name": "sleep", "items": [[4]] * 6, "size": 1}),
     ],
 )
 def test_what_has_not_started_of_a_revoked_canvas_never_starts(
@@ -38,7 +38,7 @@ def test_what_has_not_started_of_a_revoked_canvas_never_starts(
     assert len(revoked) >= 2
     assert [api.done(member)["state"] for member in begun] == ["SUCCESS"] * len(begun)
     # What would have run has had its turn: this one came last, and takes longer than each of them.
-    api.run("sleep", 3, within=30)
+    api.run("sleep", 5, within=40)
     ran = {line.get("task_id") for line in lines_of(stack.logs("worker"), "succeeded in")}
     assert set(members) & ran == set(begun)
     assert "is done" in api.error(api.call("DELETE", url), 409)
@@ -58,7 +58,7 @@ def test_a_chord_with_a_failed_task_goes_on_until_its_header_is_over_and_can_be_
 
 
 def test_a_canvas_in_which_everything_runs_cannot_be_revoked(api: Client) -> None:
-    url = send(api, "map", name="sleep", items=[2])
+    url = send(api, "map", name="sleep", items=[5])
     wait_until(lambda: api.get(url).json()["state"] == "STARTED", 20)
     assert "runs already" in api.error(api.call("DELETE", url), 409)
     assert result(api, url)["state"] == "SUCCESS"

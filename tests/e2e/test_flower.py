@@ -30,7 +30,13 @@ def asked(stack: Target, path: str) -> dict[str, Any]:
 def sees_a_new_task(stack: Target, api: Client) -> dict[str, Any]:
     """What Flower knows of a task that has just run; an OSError or AssertionError while it knows nothing."""
     task_id = api.run("mul", 21, 2)["id"]
-    return wait_until(lambda: asked(stack, f"/api/task/info/{task_id}"), 1)
+
+    def known() -> dict[str, Any]:
+        info = asked(stack, f"/api/task/info/{task_id}")
+        assert info["state"] == "SUCCESS", info  # a worker tells of it after the result is stored
+        return info
+
+    return wait_until(known, 1)
 
 
 PATHS = ("/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/api/queues/length", "/metrics")
@@ -131,13 +137,13 @@ def test_flower_changes_nothing_unless_told_so(stack: Target, path: str) -> None
 
 def test_flower_revokes_a_task_when_told_so(operated: Operated, api: Client) -> None:
     with operated.restarted_with("flower", "FLOWER_READ_ONLY=false"):
-        task_id = api.submit("add", 1, 2, countdown=5)
+        task_id = api.submit("add", 1, 2, countdown=15)
         wait_until(lambda: [worker for worker in api.get("/api/workers").json() if worker["delayed"]], 10)
 
         answer = flower(operated, f"/api/task/revoke/{task_id}", operated.flower_password, method="POST")
 
         assert answer.json() == {"message": f"Revoked '{task_id}'"}
-        done = api.done(task_id, within=20)
+        done = api.done(task_id, within=40)
         assert (done["state"], done["started_at"]) == ("REVOKED", None)
 
 

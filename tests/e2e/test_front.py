@@ -1,11 +1,13 @@
 """The addresses beside the tasks: the page, health, version, the OpenAPI document."""
 
 from tests.e2e.client import Client
+from tests.waiting import wait_until
 
 
 def test_livez_readyz_and_version_answer(api: Client) -> None:
     assert api.get("/livez").status_code == 200
-    assert api.get("/readyz").status_code == 200
+    # Each process asks Redis and the database for the first time here, and gives them 0.9 s.
+    wait_until(lambda: api.get("/readyz").status_code == 200, 10)
     version = api.get("/version").json()
     assert version["name"] == "django-celery-stack"
     assert set(version) == {"name", "version", "commit"}

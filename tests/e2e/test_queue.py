@@ -1,8 +1,10 @@
 """Queued tasks: what is asked of a task before it runs. Most of these stop the worker, so that nothing runs early."""
 
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -46,9 +48,8 @@ def test_a_revoked_task_never_starts(api: Client, stack: Target, stopped: Stoppe
     assert api.done(kept)["result"] == 7
     after = api.run("add", 5, 6)
     assert after["state"] == "SUCCESS"
-    log = stack.logs("worker")
-    assert lines_of(log, "^on_success$", task_id=kept), "this test would not see a run"
-    assert not lines_of(log, "^on_success$", task_id=revoked)
+    wait_until(lambda: lines_of(stack.logs("worker"), "^on_success$", task_id=kept), 5)
+    assert not lines_of(stack.logs("worker"), "^on_success$", task_id=revoked)
     record = api.state(revoked)
     assert (record["state"], record["ready"], record["started_at"]) == ("REVOKED", True, None)
 
@@ -86,10 +87,10 @@ def test_a_countdown_and_an_eta_hold_a_task_back(api: Client) -> None:
     ids = [api.submit("add", 1, 1, countdown=3), api.submit("add", 1, 1, eta=soon)]
     assert [api.state(task_id)["state"] for task_id in ids] == ["PENDING", "PENDING"]
 
-    for task_id in ids:
-        done = api.done(task_id)
-        assert done["state"] == "SUCCESS"
-        assert seconds_between(done["queued_at"], done["started_at"]) > 2.5
+    delayed, timed = (api.done(task_id) for task_id in ids)
+    assert (delayed["state"], timed["state"]) == ("SUCCESS", "SUCCESS")
+    assert seconds_between(delayed["queued_at"], delayed["started_at"]) > 2.5
+    assert seconds_between(soon, timed["started_at"]) > -0.5
 
 
 def test_a_delay_beyond_the_cap_is_a_422_that_names_the_cap(api: Client) -> None:
@@ -118,16 +119,17 @@ def test_a_more_urgent_task_overtakes_those_that_wait(api: Client, stopped: Stop
 
     starts = [[api.done(task_id)["started_at"] for task_id in ids] for ids in (first, middle, last)]
 
-    # Two of a group may start at once, so each group is compared by its last and first start.
-    assert max(starts[0]) <= min(starts[1])
-    assert max(starts[1]) <= min(starts[2])
+    # Each group by its last and first start; two workers may note theirs in another order than they took them.
+    for earlier, later in pairwise(starts):
+        assert seconds_between(max(earlier), min(later)) > -0.2
 
 
 def test_one_idempotency_key_makes_one_task(api: Client, stack: Target) -> None:
     key = {"Idempotency-Key": str(uuid.uuid4())}
 
     def submit(_: int) -> dict[str, Any]:
-        answer = api.post("add", {"args": [20, 1]}, headers=key)
+        while (answer := api.post("add", {"args": [20, 1]}, headers=key)).status_code == 409:
+            time.sleep(1)  # the first call with this key is still on its way; as its text says
         assert answer.status_code == 202, answer.text
         return dict(answer.json())
 

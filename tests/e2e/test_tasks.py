@@ -110,6 +110,7 @@ def test_a_bound_task_knows_its_name_and_id_and_is_retried_every_four_seconds_fo
     assert (given_up["state"], given_up["retries"]) == ("FAILURE", 4)
     assert "attempt 5 failed as asked" in given_up["error"]["message"]
     for task_id, attempts in ((twice, 3), (hopeless, 5)):
+        wait_until(lambda: len(lines_of(stack.logs("worker"), "^flaky runs$", id=task_id)) >= attempts, 5)  # noqa: B023
         runs = lines_of(stack.logs("worker"), "^flaky runs$", id=task_id)
         assert [run["attempt"] for run in runs] == list(range(attempts))
         assert all(run["name"] == "flaky" for run in runs)
@@ -164,7 +165,7 @@ def test_the_request_id_of_a_call_is_on_its_task_s_lines(api: Client, stack: Tar
     task_id = api.post("add", {"args": [2, 2]}, headers={"User-Agent": caller}).json()["id"]
     api.done(task_id)
 
-    (started,) = lines_of(stack.logs("web"), "^request_started$", user_agent=caller)
+    (started,) = wait_until(lambda: lines_of(stack.logs("web"), "^request_started$", user_agent=caller), 5)
     request_id = started["request_id"]
     wait_until(lambda: lines_of(stack.logs("worker"), "^on_success$", request_id=request_id, task_id=task_id), 5)
 

@@ -20,7 +20,7 @@ def test_a_roll_out_of_everything_fails_no_request_and_loses_and_repeats_no_task
     # One in each slot of the old workers: they still run when their worker is told to stop.
     long = [api.submit("sleep", 25) for _ in range(8)]
 
-    # Its interval exceeds the restart of beat, which stops before the next one starts: no tick is missed.
+    # Beat stops before the next one starts, and all roles start at once here: it may be away for half a minute.
     with Ticks(api, every=20) as ticks:
         wait_until(lambda: ticks.seen, 30)
         with load(api) as seen:
@@ -29,7 +29,7 @@ def test_a_roll_out_of_everything_fails_no_request_and_loses_and_repeats_no_task
             for role in ROLES:
                 stack.wait_ready(role)
         wait_until(lambda: len(ticks.seen) >= 4, 60)
-        print("gaps between ticks:", ticks.check(longest=2 * ticks.every))
+        print("gaps between ticks:", ticks.check(longest=3 * ticks.every))
 
     assert not seen["failed"], seen["failed"][:5]
     assert seen["calls"] > 100

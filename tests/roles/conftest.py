@@ -1,5 +1,7 @@
 """Real roles as processes of their own, against a Redis of their own; no supervisor, no HTTP."""
 
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -19,10 +21,17 @@ PROJECT = Path(__file__).resolve().parents[2]
 PASSWORD = "only-for-this-test"
 
 
+# Below those that the kernel gives to whoever asks, and others for each process of the tests: while a test has its
+# Redis stopped, another one must not get the port.
+_ports = itertools.count(20000 + 2000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable")
 
 
 class Redis:
@@ -43,6 +52,8 @@ class Redis:
             str(self.folder),
             "--bind",
             "127.0.0.1",
+            "--appendfsync",
+            "no",  # a stop writes all; waiting for the disk beside other tests would hold it up
         ]
         with (self.folder / "redis.log").open("a") as log:
             self.process = subprocess.Popen([program, str(PROJECT / "k8s/base/redis.conf"), *options], stdout=log)

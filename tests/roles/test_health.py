@@ -24,13 +24,13 @@ def heartbeat(role: Role) -> Path:
     return Path(role.env["RUN_DIR"]) / f"{role.env['INSTANCE']}.heartbeat"
 
 
-def test_idle_worker_is_alive_and_ready_and_stops_in_under_three_seconds(run_role: Callable[..., Role]) -> None:
+def test_idle_worker_is_alive_and_ready_and_stops_without_waiting_for_its_grace(run_role: Callable[..., Role]) -> None:
     worker = run_role("worker").wait_ready()
     assert worker.check() is None
     begun = time.monotonic()
     worker.process.terminate()
     assert worker.process.wait(20) == 0
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15  # the grace is three times as long
     assert "has not started" in (worker.check() or "")
 
 
@@ -39,30 +39,30 @@ def test_busy_worker_is_alive_and_ready(
 ) -> None:
     worker = run_role("worker").wait_ready()
     for _ in range(3):
-        send("sleep", 8)
+        send("sleep", 20)
     wait_until(lambda: redis_server.client.hlen("unacked") >= 2, 10)
 
     def is_well() -> bool:
         # Far under the 45 s that a check allows, so that the loop is known to turn beside its tasks.
-        assert time.time() - heartbeat(worker).stat().st_mtime < 5
+        assert time.time() - heartbeat(worker).stat().st_mtime < 10
         return worker.check() is None and worker.check(ready=True) is None
 
-    stays(is_well, 6)
+    stays(is_well, 14)
 
 
 def test_busy_solo_worker_is_alive_for_as_long_as_a_task_may_take(
     run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:
     worker = run_role("worker", WORKER_POOL="solo", TASK_TIME_LIMIT="90").wait_ready()
-    send("sleep", 6)
+    send("sleep", 12)
     wait_until(lambda: redis_server.client.hlen("unacked") == 1, 10)
     # Its loop stands still now; what its file looks like after a longer while is told by its time.
-    begun = heartbeat(worker).stat().st_mtime
-    for age, told in ((130, None), (140, "has not turned")):
-        os.utime(heartbeat(worker), (begun - age, begun - age))
+    for age, told in ((110, None), (140, "has not turned")):
+        moment = time.time() - age
+        os.utime(heartbeat(worker), (moment, moment))
         reason = worker.check()
         assert reason is None if told is None else told in str(reason)
-    wait_until(lambda: '"on_success"' in worker.log.read_text(), 20)
+    wait_until(lambda: '"on_success"' in worker.log.read_text(), 30)
 
 
 def test_worker_without_redis_is_alive_and_not_ready_and_recovers(
@@ -126,15 +126,16 @@ def test_roles_that_start_without_redis_wait_for_it(run_role: Callable[..., Role
 def test_web_and_flower_answer_their_checks(run_role: Callable[..., Role], redis_server: Redis) -> None:
     web = run_role("web", WEB_BIND=f"127.0.0.1:{free_port()}", WEB_WORKERS="1", DATABASE_URL="sqlite://:memory:")
     flower = run_role("flower", FLOWER_BIND=f"127.0.0.1:{free_port()}")
-    assert "no answer" in (web.check() or "")
     for role in (web, flower):
         role.wait_ready()
     redis_server.stop()
     for role in (web, flower):
         assert role.check() is None
         assert role.check(ready=True) is not None
+    web.end()
     os.kill(flower.process.pid, signal.SIGSTOP)
-    assert "no answer" in (flower.check() or "")
+    for role in (web, flower):
+        assert "no answer" in (role.check() or "")
 
 
 def test_web_without_its_database_is_alive_and_names_it(run_role: Callable[..., Role]) -> None:
@@ -173,7 +174,7 @@ def test_what_hangs_for_a_minute_ends_itself_and_what_only_waits_does_not(
             wait_until(lambda role=role: "has not turned" in (role.check() or ""), 60)  # type: ignore[misc]
         assert time.monotonic() - begun < 60
         for role in (hung_worker, hung_beat):
-            assert role.process.wait(30) == 1
+            assert role.process.wait(90) == 1
             assert "the main loop has not turned" in role.log.read_text()
         # Redis has been down, or hung, for as long; nobody who waits for it was ended or counts as dead.
         wait_until(lambda: time.monotonic() - begun > 75, 80)

@@ -33,6 +33,7 @@ def test_the_web_role_warns_at_start_of_an_api_that_is_open_to_others(run_role: 
     bind = f"0.0.0.0:{free_port()}"
     web = run_role("web", WEB_BIND=bind, DATABASE_URL="sqlite://:memory:", WEB_WORKERS="1").wait_ready()
     assert "The web role is reached on 0.0.0.0 and the API is open: set API_TOKEN_FILE." in web.log.read_text()
+    web.end()
 
     closed = run_role("web", "closed", WEB_BIND=bind.replace("0.0.0.0", "127.0.0.2"), API_TOKEN="t")
     closed.wait_ready()

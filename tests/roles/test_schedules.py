@@ -2,12 +2,15 @@
 
 import base64
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.roles.conftest import PROJECT, Redis, Role, free_port
 from tests.waiting import wait_until
@@ -110,6 +113,18 @@ def test_an_entry_that_does_not_fit_its_task_is_named_and_does_not_hold_back_the
     assert "missing 1 required positional argument" in log
     assert "not ticking" not in log
     assert log.count("took the lock") == 1
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_stop_in_the_middle_of_a_run_sends_it_and_ends_beat(
+    name: str, run_role: Callable[..., Role], redis_server: Redis
+) -> None:
+    beat = run_role("beat", DJANGO_SETTINGS_MODULE="slow_settings")
+    wait_until(lambda: "on its way" in beat.log.read_text(), 30)
+    assert redis_server.client.llen("default") == 0
+    beat.process.send_signal(signal.Signals[name])
+    assert beat.process.wait(20) == 0
+    assert redis_server.client.llen("default") == 1
 
 
 def test_a_setting_that_loses_tasks_stops_web_worker_and_beat_at_start_by_name(run_role: Callable[..., Role]) -> None:

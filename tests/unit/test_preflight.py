@@ -30,18 +30,18 @@ def printed(code: str, **variables: str) -> str:
 @pytest.mark.parametrize(
     ("web", "flower", "fits"),
     [
-        ("127.0.0.1:47001", "127.0.0.1:47001", False),
-        ("0.0.0.0:47001", "127.0.0.1:47001", False),
-        ("localhost:47001", "127.0.0.1:47001", False),
-        ("127.0.0.1:47001", "127.0.0.2:47001", True),
-        ("127.0.0.1:47001", "127.0.0.1:47002", True),
+        ("127.0.0.1:17001", "127.0.0.1:17001", False),
+        ("0.0.0.0:17001", "127.0.0.1:17001", False),
+        ("localhost:17001", "127.0.0.1:17001", False),
+        ("127.0.0.1:17001", "127.0.0.2:17001", True),
+        ("127.0.0.1:17001", "127.0.0.1:17002", True),
     ],
 )
 def test_two_variables_with_one_port_are_both_named(web: str, flower: str, fits: bool) -> None:
     code = "from preflight import free_ports; from stack.env import environment; free_ports(environment('none'))"
-    done = deploy(code, WEB_BIND=web, FLOWER_BIND=flower, REDIS_PORT="47009")
+    done = deploy(code, WEB_BIND=web, FLOWER_BIND=flower, REDIS_PORT="17009")
     assert (done.returncode == 0) is fits, done.stderr
-    assert fits or "port 47001 is in both WEB_BIND and FLOWER_BIND: choose another: make up WEB_BIND=" in done.stderr
+    assert fits or "port 17001 is in both WEB_BIND and FLOWER_BIND: choose another: make up WEB_BIND=" in done.stderr
 
 
 def test_a_port_is_taken_by_who_listens_at_the_same_address_only() -> None:

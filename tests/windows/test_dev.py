@@ -127,8 +127,13 @@ def test_one_command_runs_every_kind_of_task_without_a_redis_and_one_ctrl_c_ends
     flower = urllib.request.Request(
         f"http://127.0.0.1:{stack.flower}/api/workers?refresh=1", headers={"Authorization": f"Basic {login}"}
     )
-    with urllib.request.urlopen(flower, timeout=40) as answer:
-        assert list(json.load(answer)) == [f"worker@{os.uname().nodename}"]
+
+    def workers() -> list[str]:
+        with urllib.request.urlopen(flower, timeout=40) as answer:
+            return list(json.load(answer))
+
+    # Flower gives a worker one second to answer.
+    wait_until(lambda: workers() == [f"worker@{os.uname().nodename}"], 30)
 
     os.kill(pid_of("worker", stack), signal.SIGKILL)
     wait_until(lambda: "worker ended by itself with exit code -9; it starts again" in stack.said, 20)

@@ -27,6 +27,7 @@ consumer = Consumer(channel, [queue], callbacks=[lambda *_: None])
 full, has_credit = [], channel.qos.can_consume
 channel.qos.can_consume = lambda: not full and has_credit()
 connection.transport.register_with_event_loop(connection.transport, hub)
+channel.brpop_timeout = 60
 consumer.consume()
 loop = hub.create_loop()
 hub.call_repeatedly(0.05, lambda: None)
