@@ -1,11 +1,12 @@
 """Flower 2.2 with what it lacks in production; every name of Flower's that this replaces is checked at import.
 
-An outage of Redis blinds it for seconds, not for as long as the outage was; a worker that has gone leaves memory;
+An outage of Redis blinds it for seconds, not for as long as the outage was, and does not keep it from ending; a worker that has gone leaves memory;
 and the metrics ask for the password like everything else.
 """
 
 import logging
 import time
+from functools import partialmethod
 from typing import Any
 
 import flower.app
@@ -13,6 +14,7 @@ import flower.command
 from celery.events import EventReceiver
 from flower.events import Events
 from flower.views.monitor import Metrics
+from kombu import Connection
 from tornado.ioloop import PeriodicCallback
 from tornado.web import authenticated
 
@@ -82,5 +84,7 @@ def install() -> None:
     for module, name, ours in ((flower.app, "Events", Listener), (flower.command, "Flower", Monitor)):
         getattr(module, name)
         setattr(module, name, ours)
+    # What it asks of workers would wait for a Redis that is away without an end, and a Flower that stops waits for that.
+    setattr(Connection, "ensure", partialmethod(Connection.ensure, max_retries=1))  # noqa: B010
     # Flower leaves its metrics open, with the names of workers and tasks in them.
     Metrics.get = authenticated(Metrics.get)
