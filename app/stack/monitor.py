@@ -1,7 +1,7 @@
 """Flower 2.2 with what it lacks in production; every name of Flower's that this replaces is checked at import.
 
-An outage of Redis blinds it for seconds, not for as long as the outage was, and does not keep it from ending; a worker that has gone leaves memory;
-and the metrics ask for the password like everything else.
+An outage of Redis blinds it for seconds, not for as long as the outage was, and does not keep it from ending; a worker
+that has gone leaves memory; and the metrics ask for the password like everything else.
 """
 
 import logging
@@ -84,7 +84,7 @@ def install() -> None:
     for module, name, ours in ((flower.app, "Events", Listener), (flower.command, "Flower", Monitor)):
         getattr(module, name)
         setattr(module, name, ours)
-    # What it asks of workers would wait for a Redis that is away without an end, and a Flower that stops waits for that.
+    # What it asks of workers waits for a Redis that is away without an end, and so would a Flower that stops.
     setattr(Connection, "ensure", partialmethod(Connection.ensure, max_retries=1))  # noqa: B010
     # Flower leaves its metrics open, with the names of workers and tasks in them.
     Metrics.get = authenticated(Metrics.get)

@@ -1,7 +1,6 @@
 """Flower against a Redis that goes silent, and with a state that a crash has left half written."""
 
 import select
-import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -115,23 +114,6 @@ def test_flower_hears_again_after_its_connections_went_silent(
     # It may be blind for ten seconds. The first task after that is seen: one that it does not hear is never known.
     stays(lambda: flower.process.poll() is None, 10)
     seen(send, ask, within=20)
-
-
-@pytest.mark.chaos
-@pytest.mark.parametrize("outage", ["down", "hung"])
-def test_flower_ends_in_order_while_redis_is_away(run_flower: Any, redis_server: Redis, outage: str) -> None:
-    flower, _ = run_flower()
-    stays(lambda: flower.process.poll() is None, 3)  # it has asked workers for their events by now
-    if outage == "down":
-        redis_server.stop()
-    else:
-        redis_server.process.send_signal(signal.SIGSTOP)
-    try:
-        stays(lambda: flower.process.poll() is None, 6)
-        flower.process.terminate()
-        assert flower.process.wait(20) == 0
-    finally:
-        redis_server.process.send_signal(signal.SIGCONT)
 
 
 def test_a_half_written_state_is_put_aside_and_flower_starts(

@@ -1,4 +1,4 @@
-"""Redis goes away or cuts the connection while tasks run: each ends once, and the worker lives."""
+"""Redis goes away or cuts the connection while tasks run: each ends once, and the worker lives. Every role can end."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.roles.conftest import Redis, Role
+from tests.roles.conftest import Redis, Role, free_port
 from tests.waiting import stays, wait_until
 
 pytestmark = pytest.mark.chaos
@@ -75,3 +75,29 @@ def test_a_redis_that_is_full_for_a_while_costs_no_task(
     states = [json.loads(redis_server.client.get(f"celery-task-meta-{task}"))["status"] for task in tasks]
     assert states == ["SUCCESS"] * 9
     assert [runs_of(worker, task) for task in tasks] == [1] * 9
+
+
+@pytest.mark.parametrize("outage", ["down", "hung"])
+def test_every_role_ends_in_order_while_redis_is_away(
+    run_role: Callable[..., Role], redis_server: Redis, outage: str
+) -> None:
+    roles = [
+        run_role("worker", STOP_GRACE="20"),
+        run_role("beat"),
+        run_role("flower", FLOWER_BIND=f"127.0.0.1:{free_port()}"),
+        run_role("web", WEB_BIND=f"127.0.0.1:{free_port()}", WEB_WORKERS="1", DATABASE_URL="sqlite://:memory:"),
+    ]
+    for role in roles:
+        role.wait_ready(60)
+    stays(lambda: all(role.process.poll() is None for role in roles), 3)  # until Flower has asked for workers' events
+    if outage == "down":
+        redis_server.stop()
+    else:
+        redis_server.process.send_signal(signal.SIGSTOP)
+    try:
+        stays(lambda: all(role.process.poll() is None for role in roles), 6)
+        for role in roles:
+            role.process.terminate()
+        assert {role.role: role.process.wait(40) for role in roles} == {role.role: 0 for role in roles}
+    finally:
+        redis_server.process.send_signal(signal.SIGCONT)
