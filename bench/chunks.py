@@ -7,32 +7,24 @@ import json
 import os
 import sys
 import time
-import urllib.request
-from typing import Any
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
+from stack.env import environment
+from stack.proof import call
 
 COUNT, SIZE = int(os.environ.get("CALLS", "1000000")), 1000
-URL = f"http://{os.environ.get('WEB_BIND') or '127.0.0.1:8000'}"
-
-
-def call(method: str, path: str, body: Any = None) -> Any:
-    headers = {"Content-Type": "application/json"}
-    if token := os.environ.get("API_TOKEN"):
-        headers["Authorization"] = f"Bearer {token}"
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(URL + path, data=data, headers=headers, method=method)
-    with urllib.request.urlopen(request, timeout=120) as answer:
-        return json.load(answer)
 
 
 def main() -> None:
-    begun = time.monotonic()
+    env, begun = environment(), time.monotonic()
     body = {"name": "add", "range": [0, COUNT], "size": SIZE}
-    url = call("POST", "/api/canvas/chunks", body)["url"]
+    url = call(env, "/api/canvas/chunks", body)["url"]
     taken = time.monotonic() - begun
-    while not (state := call("GET", f"{url}?wait=30"))["ready"]:
+    while not (state := call(env, f"{url}?wait=30"))["ready"]:
         pass
     seconds = time.monotonic() - begun
-    last = call("GET", f"/api/tasks/{state['members'][-1]}")["result"][-1]
+    last = call(env, f"/api/tasks/{state['members'][-1]}")["result"][-1]
     if (state["completed"], last) != (COUNT, 2 * (COUNT - 1)):
         sys.exit(f"wrong: {state['state']}, {state['completed']} of {COUNT} done, the last result is {last}")
     print(

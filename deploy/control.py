@@ -16,10 +16,16 @@ SOCKET = RUN / "supervisor.sock"
 
 
 def supervisor() -> Any:
-    """supervisord's XML-RPC interface, or None when it does not run."""
+    """supervisord's XML-RPC interface, or None when it does not run.
+
+    Raises:
+        Stop: it is another user's.
+    """
     proxy: Any = ServerProxy("http://127.0.0.1", transport=SupervisorTransport(None, None, f"unix://{SOCKET}"))
     try:
         proxy.supervisor.getState()
+    except PermissionError:
+        raise Stop(f"{SOCKET} is another user's: be the user who ran make up") from None
     except (OSError, Fault):
         return None
     return proxy.supervisor

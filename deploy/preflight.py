@@ -47,8 +47,10 @@ def free_ports(env: dict[str, str]) -> None:
     listens = {name: get(name, env) for name in ("WEB_BIND", "FLOWER_BIND")}
     listens["REDIS_PORT"] = ("127.0.0.1", get("REDIS_PORT", env))
     for variable, (host, port) in listens.items():
-        example = port + 100 if variable == "REDIS_PORT" else f"{host}:{port + 100}"
-        choose = f"choose another: make up {variable}={example}"
+        other_port = port + 100 if port < 65400 else port - 100
+        choose = (
+            f"choose another: put {variable}={host + ':' if variable != 'REDIS_PORT' else ''}{other_port} into .env"
+        )
         for other, (others_host, others_port) in listens.items():
             if other != variable and port == others_port and meet(host, others_host):
                 raise Stop(f"port {port} is in both {variable} and {other}: {choose}")

@@ -12,13 +12,13 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 from xmlrpc.client import Fault
 
 import psutil
 
-from control import CONF, RUN, effective_environment, names, run, supervisor
+from control import CONF, RUN, SOCKET, effective_environment, names, run, supervisor
 from place import PROJECT, Stop
 from preflight import preflight, stop_waits
 from proof import addresses, not_ready, wait_ready
@@ -26,6 +26,7 @@ from stack import secretfiles
 from stack.env import BadValue, get
 from stack.proof import Failed, Waits, base, prove
 
+COPIES = RUN / "supervisor.d"
 NEXT = """
   next      .venv/bin/supervisorctl -c supervisord.conf status   (restart worker, tail -f worker)
             make scale worker=3
@@ -47,13 +48,16 @@ def up(env: dict[str, str]) -> None:
     preflight(env)
     for folder in (RUN, RUN / "log", RUN / "redis", RUN / "supervisor.d"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    RUN.chmod(0o700)  # `manage.py` may have made it
+    write_copies([int(file.stem.partition("-")[2]) for file in COPIES.glob("worker-[0-9]*.conf")])
     if made := secretfiles.make(RUN / "secrets"):
         print(f"made {len(made)} random secrets in run/secrets (0600)")
     env.setdefault("GIT_COMMIT", commit())
     run("applying migrations", [sys.executable, "app/service.py", "run", "migrate"], env)
     run(
         "starting supervisord",
-        [str(PROJECT / ".venv/bin/supervisord"), "-c", str(CONF)],
+        # By the interpreter: the program names it by a path that a moved checkout does not have any more.
+        [sys.executable, str(PROJECT / ".venv/bin/supervisord"), "-c", str(CONF)],
         os.environ | {"GIT_COMMIT": env["GIT_COMMIT"]},
     )
     wait_ready(env, names())
@@ -76,7 +80,7 @@ def down(env: dict[str, str]) -> None:
     """Stop all roles at once, then Redis, so that a worker can hand back what it does not finish."""
     control = supervisor()
     if not control:
-        print("not running")
+        end_orphans(env)
         return
     pid = control.getPID()
     programs = names()
@@ -102,6 +106,48 @@ def down(env: dict[str, str]) -> None:
     print("stopped; queued tasks are kept in run/redis")
 
 
+def end_orphans(env: dict[str, str]) -> None:
+    """Stop what a supervisord that was killed has left running, Redis last.
+
+    Raises:
+        Stop: something does not end.
+    """
+    found = orphans()
+    if not found:
+        print("not running")
+        return
+    said = ", ".join(f"{name} (process {process.pid})" for process, name in found.items())
+    print(f"supervisord has ended and left {said}; stopping ...", flush=True)
+    for group in (
+        [p for p, name in found.items() if name != "redis"],
+        [p for p, name in found.items() if name == "redis"],
+    ):
+        for process in group:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        _, left = psutil.wait_procs(group, get("STOP_GRACE", env) + 20)
+        if left:
+            raise Stop(f"process {left[0].pid} ({found[left[0]]}) does not end")
+    print("stopped; queued tasks are kept in run/redis")
+
+
+def orphans() -> dict[psutil.Process, str]:
+    """The programs that this checkout's supervisord has started, by their own word, with their names."""
+    found = {}
+    for process in psutil.process_iter():
+        try:
+            environment, folder, parent = process.environ(), process.cwd(), process.ppid()
+        except (psutil.Error, OSError):
+            continue
+        if environment.get("SUPERVISOR_SERVER_URL") == f"unix://{SOCKET}":
+            found[process] = (environment["SUPERVISOR_PROCESS_NAME"], parent)
+        elif folder == str(RUN / "redis"):  # Redis writes its title over its environment
+            found[process] = ("redis", parent)
+    # Not the processes of a pool, which their program ends.
+    pids = {process.pid for process in found}
+    return {process: name for process, (name, parent) in found.items() if parent not in pids}
+
+
 def is_running(info: dict[str, Any]) -> bool:
     """Whether a program other than Redis still runs or may run again.
 
@@ -121,20 +167,23 @@ def scale(env: dict[str, str], count: int) -> None:
         raise Stop(f"worker={count}: it must be from 1 to 64; `supervisorctl stop worker` stops the last one")
     if not supervisor():
         raise Stop("not running: make up first")
+    for file in COPIES.glob("worker-*.conf"):
+        file.unlink()
+    write_copies(range(2, count + 1))
+    control = [sys.executable, str(PROJECT / ".venv/bin/supervisorctl"), "-c", str(CONF)]
+    run("updating supervisord", [*control, "update"], env)
+    wait_ready(env, names())
+    print(f"{count} workers are ready")
+
+
+def write_copies(numbers: Iterable[int]) -> None:
+    """Make the programs worker-<number> from the worker of supervisord.conf as it is now."""
     parser = configparser.RawConfigParser()
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(CONF)
     lines = [f"{name}={value}".replace("%(here)s", str(PROJECT)) for name, value in parser.items("program:worker")]
-    folder = RUN / "supervisor.d"
-    wanted = {f"worker-{number}.conf": number for number in range(2, count + 1)}
-    for file in folder.glob("worker-*.conf"):
-        if file.name not in wanted:
-            file.unlink()
-    for name in wanted:
-        (folder / name).write_text("\n".join([f"[program:{Path(name).stem}]", *lines, ""]))
-    run("updating supervisord", [str(PROJECT / ".venv/bin/supervisorctl"), "-c", str(CONF), "update"], env)
-    wait_ready(env, names())
-    print(f"{count} workers are ready")
+    for number in numbers:
+        (COPIES / f"worker-{number}.conf").write_text("\n".join([f"[program:worker-{number}]", *lines, ""]))
 
 
 def main(arguments: list[str]) -> None:

@@ -61,8 +61,9 @@ if DATABASE := get("DATABASE_URL", ENV):
 if DATABASE_PASSWORD := get("DATABASE_PASSWORD", ENV):
     DATABASES["default"]["PASSWORD"] = DATABASE_PASSWORD
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
-    # A server that hangs must not hold a request longer than one that is down.
-    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 2} | DATABASES["default"].get("OPTIONS", {})
+    # A server that hangs must not hold a request longer than one that is down. Only the web waits for so short a time
+    # (stack/database.py); elsewhere psycopg makes two seconds of it.
+    DATABASES["default"]["OPTIONS"] = {"connect_timeout": 1} | DATABASES["default"].get("OPTIONS", {})
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers of several processes wait for each other instead of failing with "database is locked".
     DATABASES["default"]["OPTIONS"] = {

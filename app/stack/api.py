@@ -60,11 +60,13 @@ def _too_deep(request: HttpRequest, problem: RecursionError) -> HttpResponse:
     return error(400, "bad_request", "The body is nested too deeply.")
 
 
-def outage(request: HttpRequest, problem: Exception | type[Exception]) -> HttpResponse:
-    """503 for a backend that is down, hung or full."""
+AGAIN = "Try again in 5 s, with the same Idempotency-Key if you sent one."
+
+
+def outage(request: HttpRequest, problem: Exception | type[Exception], advice: str = AGAIN) -> HttpResponse:
+    """503 for a backend that is down, hung or full, with what to do."""
     what = "The database" if isinstance(problem, DatabaseDown | InterfaceError) else "Redis"
-    text = f"{what} does not answer. Try again in 5 s, with the same Idempotency-Key if you sent one."
-    return error(503, "backend_down", text, 5)
+    return error(503, "backend_down", f"{what} does not answer. {advice}", 5)
 
 
 for _outage in OUTAGE:

@@ -15,9 +15,13 @@ class StackConfig(AppConfig):
     name = "stack"
 
     def ready(self) -> None:
-        from stack import receivers  # noqa: F401 (importing it connects them)
+        from django.conf import settings
+
+        from stack import database, receivers  # noqa: F401 (importing the latter connects them)
 
         register(environment_fits)
+        if settings.ROLE == "web":
+            database.install()
 
 
 def verify() -> None:

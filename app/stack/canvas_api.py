@@ -1,5 +1,6 @@
 """The calls of /api/canvas: several tasks sent as one, with one progress."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,7 @@ from ninja import Field, Path, Query, Router, Schema
 from ninja.errors import HttpError
 
 from stack import canvas, canvas_state
-from stack.api import Body, Problem
+from stack.api import OUTAGE, Body, Problem, outage
 from stack.canvas import Pairs
 from stack.schemas import api_task, bind
 from stack.tasks_api import refuse_when_full
@@ -73,7 +74,11 @@ def send(
         raise HttpError(422, str(problem)) from None
     names = {each.name for each in (call, call.body, *call.tasks, *call.header) if each and each.name}
     refuse_when_full(task for name in names if (task := api_task(name)))
-    url = f"/api/canvas/{canvas.send(plan)}"
+    url = f"/api/canvas/{plan.id}"
+    try:
+        canvas.send(plan)
+    except OUTAGE as problem:
+        return outage(request, problem, f"Some of its tasks may have been sent: DELETE {url} revokes those.")
     response["Location"] = url
     return 202, {"id": plan.id, "kind": kind, "url": url}
 
@@ -89,7 +94,11 @@ def _plan(kind: str, call: CanvasCall) -> canvas.Plan:
         return canvas.plan_chord(_signatures("header", call.header), _signature(call.body, "body", chained=True))
     if call.name is None:
         raise ValueError(f"name: {kind} needs the name of one task.")
-    task, items = _task(call.name, "name"), _items(kind, call)
+    task = _task(call.name, "name")
+    if inspect.ismethod(task.run):
+        # Celery calls it inside a task of its own, without an id, a retry or a progress to be noted.
+        raise ValueError(f"name: {task.name} is bound to its request, which {kind} does not give it: send a group.")
+    items = _items(kind, call)
     if kind == "chunks":
         if len(items) > call.size * MAX_TASKS:
             raise ValueError(f"size: {len(items)} items make more than {MAX_TASKS} chunks of {call.size}.")

@@ -26,8 +26,9 @@ def read(canvas_id: str) -> dict[str, Any] | None:
     members, sizes = json.loads(stored["members"]), json.loads(stored["sizes"])
     tasks = _tasks(canvas_id, members, known)
     over = [bool(task and task["ready"]) for task in tasks]
-    failed = next((task for task in tasks if task and task["ready"] and not task["successful"]), None)
-    ready = _is_ready(stored["kind"], over, failed is not None)
+    place = next((n for n, task in enumerate(tasks) if task and task["ready"] and not task["successful"]), None)
+    failed = None if place is None else tasks[place]
+    ready = _is_ready(stored["kind"], over, place)
     successful = ready and failed is None
     state = "SUCCESS" if successful else (failed or {}).get("state", "FAILURE") if ready else _under_way(tasks)
     pairs = zip(sizes, tasks, strict=True)
@@ -58,18 +59,25 @@ def _tasks(canvas_id: str, members: list[str], known: set[str]) -> list[dict[str
     if new := [task_id for task_id in unknown if (tasks[task_id] or {}).get("successful")]:
         pipe = client().pipeline(transaction=True)
         pipe.sadd(_done_key(canvas_id), *new)
-        pipe.expire(_done_key(canvas_id), current_app.conf.result_expires)
+        # As long as its results, of which each counts from its end.
+        for each in (_done_key(canvas_id), key(canvas_id)):
+            pipe.expire(each, current_app.conf.result_expires)
         with suppress(redis.ResponseError):  # a full Redis takes no notes, and can still be read
             pipe.execute()
     return [tasks[task_id] for task_id in members]
 
 
-def _is_ready(kind: str, over: list[bool], has_failed: bool) -> bool:
-    """Whether no member of a canvas runs or will run."""
-    if kind == "chain":
-        return over[-1] or has_failed  # what follows a failed task is never sent
-    if kind == "chord":
-        return over[-1] or (has_failed and all(over[:-1]))  # nor is the body then, but each of the header runs
+def _is_ready(kind: str, over: list[bool], failed: int | None) -> bool:
+    """Whether no member of a canvas runs or will run.
+
+    Args:
+        over: of each member, whether it is ready.
+        failed: the place of the first member that has failed or was revoked.
+    """
+    if failed is not None and kind == "chain":
+        return all(over[: failed + 1])  # what follows it is never sent; a revoked one may follow one that runs
+    if failed is not None and kind == "chord":
+        return all(over[:-1])  # nor is the body then, but each of the header runs
     return all(over)
 
 

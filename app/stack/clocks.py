@@ -18,6 +18,7 @@ from celery.schedules import crontab
 
 # Longer than any zone's change, and short against the time between two of them.
 NEAR = timedelta(hours=3)
+FIELDS = ("_orig_minute", "_orig_hour", "_orig_day_of_month", "_orig_month_of_year", "_orig_day_of_week")
 
 
 class Crontab(crontab):
@@ -28,6 +29,10 @@ class Crontab(crontab):
         """The same crontab as `plain`."""
         new = cls.__new__(cls)
         new.__dict__.update(plain.__dict__)
+        # A list of Celery's, as [0, 30], in the one form that is stored, shown and edited.
+        for name in FIELDS:
+            if not isinstance(given := getattr(new, name), str | int):
+                setattr(new, name, ",".join(map(str, sorted(given))))
         return new
 
     def remaining_estimate(self, last_run_at: datetime, ffwd: Any = None) -> timedelta:

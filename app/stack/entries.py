@@ -7,15 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.schedules import crontab
-from redbeat.schedulers import RedBeatSchedulerEntry, ensure_conf, get_redis
+from redbeat.schedulers import RedBeatSchedulerEntry, ensure_conf, get_redis, to_timestamp
 
-from stack import schedules
+from stack import heartbeat, schedules
 from stack.clocks import Crontab
 
 logger = logging.getLogger(__name__)
 
 # Which entries of the settings were put into Redis, each with the definition that was put there.
 INSTALLED = "redbeat::installed"
+ZONE = "redbeat::zone"
 # With such a name an entry would take a key of beat's own: redbeat::schedule, redbeat:run:...
 RESERVED = (":", "run:")
 _told: set[str] = set()  # entries of an unknown class that the log has named
@@ -51,7 +52,10 @@ class Entry(RedBeatSchedulerEntry):
     @property
     def score(self) -> float:
         """When beat has to look at it, in Unix seconds."""
-        return float(super().score) if self.enabled else math.inf
+        if not self.enabled:
+            return math.inf
+        due = self.due_at  # not twice, as RedBeat does: in a night in which clocks change it takes a while
+        return -1.0 if due is None else float(to_timestamp(due))
 
     @property
     def due_at(self) -> Any:
@@ -147,12 +151,21 @@ def all_stored(app: Any, *fields: str) -> list[list[str | None]]:
 
 
 def rescore(app: Any) -> None:
-    """Tell beat anew when to look at the entries that ran in the future, by the clock of now."""
-    connection = get_redis(app)
-    for definition, meta in all_stored(app, "definition", "meta"):
-        entry = Entry.from_stored(definition, meta, app) if definition else None
-        if entry and entry.last_run_at and entry.last_run_at > datetime.now(entry.last_run_at.tzinfo):
-            connection.zadd(app.redbeat_conf.schedule_key, {entry.key: entry.score})
+    """Tell beat anew when to look at the entries that ran in the future, by the clock of now.
+
+    And at every entry where TIME_ZONE is another than when beat was told: crontabs are read in it.
+    """
+    connection, zone = get_redis(app), str(app.timezone)
+    moved, seen = connection.get(ZONE) != zone, set[tuple[str | None, ...]]()
+    # Until none was changed meanwhile, by the API: its new rule says when.
+    while new := {(definition, meta) for definition, meta in all_stored(app, "definition", "meta")} - seen:
+        seen |= new
+        for definition, meta in new:
+            entry = Entry.from_stored(definition, meta, app) if definition else None
+            if entry and (moved or (entry.last_run_at and entry.last_run_at > datetime.now(entry.last_run_at.tzinfo))):
+                heartbeat.waiting()
+                connection.zadd(app.redbeat_conf.schedule_key, {entry.key: entry.score})
+    connection.set(ZONE, zone)
 
 
 def queues(app: Any) -> set[str]:

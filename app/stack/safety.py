@@ -3,10 +3,12 @@
 stack/celeryconf.py has the reasons beside the values that are safe.
 """
 
+import inspect
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
-from stack.celeryconf import transport_options
+from stack.celeryconf import broker_url, transport_options
 from stack.env import get
 from stack.roles import max_delay
 
@@ -25,12 +27,20 @@ REFUSED = {
 
 def check_configuration(conf: Any, role: str, env: dict[str, str], tasks: Iterable[Any] = ()) -> list[str]:
     """What `conf` and `tasks` break, one sentence each with the fix."""
-    found = _times(conf, env, tasks) + _transport(conf, role, env) + _formats(conf)
+    tasks = list(tasks)
+    found = _times(conf, env, tasks) + _arguments(tasks) + _transport(conf, role, env) + _formats(conf)
     found += [f"CELERY_{name.upper()} {why}" for name, why in REFUSED.items() if conf[name]]
     if role == "web" and conf.result_backend_always_retry:
         found.append("CELERY_RESULT_BACKEND_ALWAYS_RETRY makes web requests hang while Redis is down: remove it.")
     if not str(conf.result_backend).startswith("stack.backend:RedisBackend+"):
         found.append("CELERY_RESULT_BACKEND puts results where the API does not look: remove it, they go to REDIS_URL.")
+    for name in ("broker_url", "broker_read_url", "broker_write_url"):
+        # As Celery reads it: the variable of this name comes before every setting.
+        if getattr(conf, name) not in (None, broker_url(role, env)):
+            found.append(
+                f"CELERY_{name.upper()} (a variable or a setting) sends tasks where the API does not look: remove it, "
+                "REDIS_URL says where Redis is."
+            )
     for name in ("task_acks_late", "task_reject_on_worker_lost", "task_retry_on_worker_lost"):
         if conf[name] is not True:
             found.append(f"CELERY_{name.upper()} must be True: otherwise a killed worker loses its tasks.")
@@ -45,6 +55,13 @@ def _times(conf: Any, env: dict[str, str], tasks: Iterable[Any]) -> list[str]:
             f"The visibility timeout ({visible} s) must exceed CELERY_TASK_TIME_LIMIT ({conf.task_time_limit}) "
             "+ STOP_GRACE: raise VISIBILITY_TIMEOUT."
         )
+    expires = conf.result_expires.total_seconds() if isinstance(conf.result_expires, timedelta) else conf.result_expires
+    if not expires or expires < visible:
+        found.append(
+            f"CELERY_RESULT_EXPIRES={conf.result_expires} must be at least the visibility timeout ({visible} s): the "
+            "record of a task could be gone before the task comes back. Remove it, and set RESULT_EXPIRES."
+        )
+    solo = get("TASK_TIME_LIMIT", env) if get("WORKER_POOL", env) == "solo" else None
     for task in tasks:
         hard, soft = getattr(task, "time_limit", None), getattr(task, "soft_time_limit", None)
         if hard and soft and soft > hard:
@@ -52,12 +69,28 @@ def _times(conf: Any, env: dict[str, str], tasks: Iterable[Any]) -> list[str]:
                 f"soft_time_limit={soft} of the task {task.name} comes after its time_limit={hard}, so it could not be "
                 "sent: make it shorter."
             )
+        if solo and hard and hard > solo:
+            found.append(
+                f"time_limit={hard} of the task {task.name} exceeds TASK_TIME_LIMIT={solo}, after which a worker with "
+                "WORKER_POOL=solo counts as hung: raise TASK_TIME_LIMIT."
+            )
         if (limit := getattr(task, "time_limit", None)) and visible < limit + grace + 60:
             found.append(
                 f"time_limit={limit} of the task {task.name} is too long: while it runs it would be given to a second "
                 f"worker. Make VISIBILITY_TIMEOUT at least time_limit + STOP_GRACE + 60 = {limit + grace + 60}."
             )
     return found
+
+
+def _arguments(tasks: Iterable[Any]) -> list[str]:
+    """Tasks of the API whose arguments have no names: the API checks them, and sends them, by name."""
+    return [
+        f"The task {task.name} is open to the API and takes {parameter}: give each argument a name of its own."
+        for task in tasks
+        if getattr(task, "api", False)
+        for parameter in inspect.signature(task.run).parameters.values()
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
 
 
 def _transport(conf: Any, role: str, env: dict[str, str]) -> list[str]:

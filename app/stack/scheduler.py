@@ -26,7 +26,7 @@ import redis
 from stack.apps import verify
 from stack.entries import Entry, install_entries, rescore
 from stack.env import environment, heartbeat_path, loop_limit
-from stack.heartbeat import Heartbeat, install
+from stack.heartbeat import Heartbeat, install, waiting
 
 logger = logging.getLogger(__name__)
 # RedBeat takes its lock here, waiting without an end before the first tick; ours is taken in tick().
@@ -124,6 +124,7 @@ class Scheduler(RedBeatScheduler):
         self.clock = clock
 
     def maybe_due(self, entry: Any, **kwargs: Any) -> Any:
+        waiting()  # a turn over a thousand entries may take long
         due, delay = entry.is_due()
         run = f"redbeat:run:{entry.name}:{entry.last_run_at}:{entry.total_run_count}"
         if due and self._first_for(run, entry):

@@ -13,6 +13,7 @@ from ninja.errors import HttpError
 from redbeat.schedulers import ensure_conf, get_redis
 
 from stack.api import Body, Problem
+from stack.clocks import FIELDS
 from stack.entries import RESERVED, Entry, all_stored
 from stack.env import get
 from stack.schedules import Unknown
@@ -159,8 +160,7 @@ def _shown(entry: Any) -> dict[str, Any]:
     kind = entry.schedule
     cron = None
     if isinstance(kind, crontab):
-        parts = (kind._orig_minute, kind._orig_hour, kind._orig_day_of_month, kind._orig_month_of_year)
-        cron = " ".join(str(part) for part in (*parts, kind._orig_day_of_week))
+        cron = " ".join(str(getattr(kind, name)) for name in FIELDS)
     plain = type(kind) is schedule
     return {
         "name": entry.name,

@@ -62,7 +62,7 @@ def bind(task: Task, args: list[Any], kwargs: dict[str, Any], chained: bool = Fa
         ValueError: with the argument and the reason.
     """
     model = arguments_model(task)
-    names = list(model.model_fields)
+    names = [name for name, each in inspect.signature(task.run).parameters.items() if each.kind != each.KEYWORD_ONLY]
     if chained and not names:
         raise ValueError(f"{task.name} takes no argument, and would be given the result of the task before.")
     result = names.pop(0) if chained else None

@@ -102,8 +102,9 @@ def make(folder: Path, own: Path | None = None) -> list[str]:
         raise ValueError(
             f"docker/secrets/{strangers[0]} is of no service: the folder must be one of {', '.join(wanted)}"
         )
-    for service in wanted:
-        (folder / service).mkdir(mode=0o700, parents=True, exist_ok=True)
+    # One by one: `parents` gives the mode to the last one only.
+    for place in (folder.parent, folder, *(folder / service for service in wanted)):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in dict.fromkeys([f"{service}/{name}" for service, names in wanted.items() for name in names] + [*chosen]):
         path = folder / name
         ours = [file for key, file in chosen.items() if key == name or (file.name in SHARED and file.name == path.name)]

@@ -112,7 +112,7 @@ VARS = {
         Var(
             "TASK_TIME_LIMIT",
             "600",
-            "A task that runs longer is killed; SoftTimeLimitExceeded is raised in it a twentieth sooner.",
+            "Prefork only: a task that runs longer is killed, and gets SoftTimeLimitExceeded a twentieth sooner.",
             "int",
             low=1,
             high=604800,

@@ -50,11 +50,10 @@ def test_a_task_of_a_transaction_is_sent_when_it_commits_and_not_when_it_fails(
         wait_until(lambda: ran() == 1, 10)
 
 
-# PostgreSQL's own client waits for two seconds at least.
 @pytest.mark.chaos
-@pytest.mark.parametrize(("outage", "within"), [(down, 2), (hung, 3)])
+@pytest.mark.parametrize("outage", [down, hung])
 def test_while_the_database_is_away_who_needs_it_is_told_and_who_does_not_goes_on(
-    stack: Compose, api: Client, outage: Any, within: float
+    stack: Compose, api: Client, outage: Any
 ) -> None:
     csv = {"file": ("a.csv", "a,b\n1,2\n")}
     with outage(stack, "db"):
@@ -65,7 +64,7 @@ def test_while_the_database_is_away_who_needs_it_is_told_and_who_does_not_goes_o
             took.append(time.monotonic() - begun)
             assert "database" in api.error(answer, 503)
             assert int(answer.headers["Retry-After"]) > 0
-        assert sorted(took)[1] < within, took  # one of three may meet another stack's build
+        assert sorted(took)[1] < 2, took  # one of three may meet another stack's build
         assert api.run("add", 2, 3)["result"] == 5
         assert api.get("/livez").status_code == 200
         assert api.get("/readyz").json()["missing"] == ["database"]

@@ -105,6 +105,9 @@ def test_a_members_error_is_told_with_its_id(api: Client, kind: str, body: dict[
         ("chord", {"header": [task("ping")], "body": {"name": "xsum", "kwargs": {"self": 1}}}, "body: self"),
         ("chunks", {"name": "sleep", "range": [1, 5]}, "at most 1 arguments"),
         ("chunks", {"name": "add", "range": [0, 100000], "size": 1}, "size"),
+        ("map", {"name": "group_task", "items": [5, 6]}, "group_task is bound to its request"),
+        ("starmap", {"name": "flaky", "items": [[1]]}, "flaky is bound to its request"),
+        ("chunks", {"name": "summarize", "items": [["seattle-weather"]]}, "summarize is bound to its request"),
         ("square", {"tasks": [task("ping")]}, "canvas"),
     ],
 )

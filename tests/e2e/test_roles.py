@@ -73,7 +73,7 @@ def test_make_up_names_a_taken_port_its_variable_and_its_holder(vm: Supervisor) 
 
         assert done.returncode != 0
         assert f"port {other.flower_port} is taken by {me.name()} (process {me.pid})" in done.stderr
-        assert "make up FLOWER_BIND=127.0.0.1:" in done.stderr
+        assert "put FLOWER_BIND=127.0.0.1:" in done.stderr
         assert not (other.root / "run" / "supervisor.sock").exists(), "something was started"
     finally:
         shutil.rmtree(other.root)
@@ -89,7 +89,7 @@ def test_make_up_names_the_port_of_another_stack(variable: str, vm: Supervisor) 
         assert f"is taken by {psutil.Process(vm.pids()['web' if variable == 'WEB_BIND' else 'redis']).name()}" in (
             done.stderr
         )
-        assert f"make up {variable}=" in done.stderr
+        assert f"put {variable}=" in done.stderr
     finally:
         shutil.rmtree(other.root)
 

@@ -63,10 +63,12 @@ def copy(request: pytest.FixtureRequest) -> Iterator[Supervisor]:
 
 def test_a_project_of_ones_own_replaces_the_demo(copy: Supervisor, tmp_path: Path) -> None:
     app = copy.root / "app"
+    copy.make("up")
     told(copy, r"`(mkdir \.\./shop && \.venv/bin/django-admin startproject shop \.\./shop)`", shop=tmp_path / "shop")
     (tmp_path / "shop" / "shop" / "models.py").write_text(MODELS)
     (tmp_path / "shop" / "shop" / "tasks.py").write_text(TASKS)
 
+    told(copy, r"1\. `(make down)`")
     told(copy, r"`(cp -r \.\./shop/shop app/shop && rm -r app/demo [^`]+)`", shop=tmp_path / "shop")
     edit(app / "config" / "settings.py", r'^PROJECT_APPS = \["demo"\]$', 'PROJECT_APPS = ["shop"]')
     edit(app / "config" / "settings.py", r"^from demo\.schedules import .*$", SCHEDULE)

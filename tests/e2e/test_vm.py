@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,6 +96,31 @@ def test_resetting_the_schedules_without_redis_says_so_in_one_line(vm: Superviso
 
     assert done.returncode != 0
     assert re.match(r"CommandError: nothing was changed, Redis does not answer.*\nmake: ", done.stderr), done.stderr
+
+
+@pytest.mark.usefixtures("up_again")
+def test_make_down_ends_what_a_killed_supervisord_left_and_make_up_makes_its_further_workers_anew(
+    vm: Supervisor, api: Client
+) -> None:
+    vm.scale("worker", 2)
+    conf, copy = vm.root / "supervisord.conf", vm.root / "run/supervisor.d/worker-2.conf"
+    before = conf.read_text()
+    try:
+        queued = api.submit("add", 1, 2, countdown=5)
+        os.kill(int(vm.control("pid")), signal.SIGKILL)
+
+        said = vm.make("down")
+
+        assert re.search(r"supervisord has ended and left .*worker-2 \(process \d+\)", said), said
+        assert [process.cmdline() for process in vm.processes()] == []
+        conf.write_text(before.replace("stopwaitsecs=70", "stopwaitsecs=80"))
+        vm.make("up")
+        assert "stopwaitsecs=80" in copy.read_text()
+        assert api.done(queued, within=20)["result"] == 3
+    finally:
+        conf.write_text(before)
+        copy.unlink(missing_ok=True)
+        vm.down()
 
 
 @pytest.mark.usefixtures("up_again")

@@ -24,14 +24,17 @@ def heartbeat(role: Role) -> Path:
     return Path(role.env["RUN_DIR"]) / f"{role.env['INSTANCE']}.heartbeat"
 
 
-def test_idle_worker_is_alive_and_ready_and_stops_without_waiting_for_its_grace(run_role: Callable[..., Role]) -> None:
-    worker = run_role("worker").wait_ready()
-    assert worker.check() is None
-    begun = time.monotonic()
-    worker.process.terminate()
-    assert worker.process.wait(20) == 0
-    assert time.monotonic() - begun < 15  # the grace is three times as long
-    assert "has not started" in (worker.check() or "")
+def test_idle_worker_is_alive_and_ready_and_stops_in_under_three_seconds(run_role: Callable[..., Role]) -> None:
+    took: list[float] = []
+    while not took or (took[-1] >= 3 and len(took) < 4):  # the machine may be busy with other tests
+        worker = run_role("worker").wait_ready()
+        assert worker.check() is None
+        begun = time.monotonic()
+        worker.process.terminate()
+        assert worker.process.wait(20) == 0
+        took.append(time.monotonic() - begun)
+        assert "has not started" in (worker.check() or "")
+    assert took[-1] < 3, took
 
 
 def test_busy_worker_is_alive_and_ready(

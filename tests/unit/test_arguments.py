@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from celery import current_app
 
+from stack.apps import environment_fits
 from stack.schemas import api_tasks, arguments_model, bind
 
 pytest.importorskip("demo", reason="the tasks of app/demo are its examples")
@@ -43,3 +45,28 @@ def test_every_open_task_has_a_schema_and_says_why_running_it_twice_is_safe() ->
     for task in api_tasks().values():
         assert arguments_model(task).model_json_schema()["type"] == "object"
         assert "running it twice" in task.run.__doc__.lower()
+
+
+def test_an_argument_that_goes_by_name_only_is_not_taken_by_its_place() -> None:
+    def report(day: str, *, kind: str = "short") -> None:
+        """Never run."""
+
+    task = current_app.task(report, name="report of this test", api=True)
+    try:
+        assert bind(task, ["monday"], {"kind": "long"}) == {"day": "monday", "kind": "long"}
+        with pytest.raises(ValueError, match="at most 1 arguments \\(day\\)"):
+            bind(task, ["monday", "long"], {})
+    finally:
+        current_app.tasks.pop(task.name)
+
+
+@pytest.mark.parametrize("arguments", ["*numbers", "**options", "number, /"])
+def test_a_task_of_the_api_whose_arguments_have_no_names_is_named_at_start(arguments: str) -> None:
+    place: dict[str, Any] = {}
+    exec(f"def report({arguments}): pass", place)  # noqa: S102
+    task = current_app.task(place["report"], name="report of this test", api=True)
+    try:
+        found = environment_fits(None)
+        assert any("The task report of this test is open to the API and takes" in str(each.msg) for each in found)
+    finally:
+        current_app.tasks.pop(task.name)

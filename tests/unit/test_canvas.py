@@ -81,3 +81,23 @@ def test_a_member_that_was_seen_to_succeed_is_not_read_again_until_the_results_a
     assert looks.read == [[first, second, third], [second, third], [second, third], [first, second, third]]
     assert 0 < looks.client.ttl(f"stack:canvas-done:{plan.id}") <= 86400
     assert 0 < looks.client.ttl(f"stack:canvas:{plan.id}") <= 86400
+
+
+@pytest.mark.parametrize(
+    ("kind", "over", "failed", "ready"),
+    [
+        ("chain", [True, False, False], None, False),
+        ("chain", [True, True, True], None, True),
+        ("chain", [True, True, False], 1, True),
+        ("chain", [False, True, True], 1, False),
+        ("chord", [True, True, False], None, False),
+        ("chord", [True, True, False], 0, True),
+        ("chord", [False, True, True], 2, False),
+        ("chord", [True, True, True], 2, True),
+        ("group", [True, False, True], 0, False),
+    ],
+)
+def test_a_canvas_is_ready_when_nothing_of_it_runs_or_will_run(
+    kind: str, over: list[bool], failed: int | None, ready: bool
+) -> None:
+    assert canvas_state._is_ready(kind, over, failed) is ready

@@ -4,6 +4,7 @@ import inspect
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import celery.worker.consumer.consumer
@@ -12,10 +13,11 @@ import celery.worker.state
 import pytest
 from celery import current_app
 from celery.utils.collections import AttributeDict
+from django.conf import settings
 
 from stack.celeryconf import configuration, transport_options
 from stack.connections import server_problem
-from stack.safety import check_configuration
+from stack.safety import _transport, check_configuration
 
 APP = Path(__file__).parents[2] / "app"
 ENV = {"REDIS_PASSWORD": "p@ss/word"}
@@ -49,6 +51,10 @@ SAFE = {
     "event_serializer": "json",
     "task_ignore_result": False,
     "result_backend": configuration("web", ENV)["result_backend"],
+    "result_expires": timedelta(days=1),
+    "broker_url": configuration("web", ENV)["broker_url"],
+    "broker_read_url": None,
+    "broker_write_url": configuration("web", ENV)["broker_url"],
     "task_time_limit": 600,
     "worker_eta_task_limit": None,
     "worker_cancel_long_running_tasks_on_connection_loss": False,
@@ -84,28 +90,40 @@ SAFE = {
         ("task_acks_late", False),
         ("task_reject_on_worker_lost", None),
         ("task_retry_on_worker_lost", False),
+        ("result_expires", None),
+        ("result_expires", timedelta(minutes=10)),
+        ("broker_url", "redis://localhost:6379/0"),
+        ("broker_read_url", "redis://localhost:6379/0"),
+        ("broker_write_url", "amqp://localhost"),
     ],
 )
 def test_a_setting_that_loses_tasks_is_named(setting: str, value: object) -> None:
-    assert check_configuration(AttributeDict(SAFE), "web", {}) == []
-    found = check_configuration(AttributeDict(SAFE | {setting: value}), "web", {})
+    assert check_configuration(AttributeDict(SAFE), "web", ENV) == []
+    found = check_configuration(AttributeDict(SAFE | {setting: value}), "web", ENV)
     assert f"CELERY_{setting.upper()}" in " ".join(found)
 
 
 @pytest.mark.parametrize("option", ["sep", "socket_timeout", "health_check_interval", "retry_on_timeout"])
 def test_a_transport_option_that_the_worker_would_lack_is_named(option: str) -> None:
     given = {name: value for name, value in transport_options("worker", {}).items() if name != option}
-    (found,) = check_configuration(AttributeDict(SAFE | {"broker_transport_options": given}), "worker", {})
+    (found,) = _transport(AttributeDict(SAFE | {"broker_transport_options": given}), "worker", ENV)
     assert f"CELERY_BROKER_TRANSPORT_OPTIONS takes away what the worker role needs: add '{option}'" in found
 
 
 def test_a_task_that_may_run_longer_than_the_visibility_timeout_is_named() -> None:
     def found(limit: int) -> list[str]:
-        return check_configuration(AttributeDict(SAFE), "web", {}, [AttributeDict(name="report", time_limit=limit)])
+        return check_configuration(AttributeDict(SAFE), "web", ENV, [AttributeDict(name="report", time_limit=limit)])
 
     assert found(3480) == []
     assert "time_limit=3481 of the task report" in found(3481)[0]
     assert "VISIBILITY_TIMEOUT at least time_limit + STOP_GRACE + 60 = 3601" in found(3481)[0]
+
+
+def test_a_task_that_may_run_longer_than_a_solo_worker_counts_as_alive_is_named() -> None:
+    given = [AttributeDict(name="report", time_limit=1800)]
+    assert check_configuration(AttributeDict(SAFE), "web", ENV, given) == []
+    (found,) = check_configuration(AttributeDict(SAFE), "web", ENV | {"WORKER_POOL": "solo"}, given)
+    assert "time_limit=1800 of the task report exceeds TASK_TIME_LIMIT=600" in found
 
 
 def test_a_task_with_a_time_limit_of_its_own_is_asked_to_end_before_it() -> None:
@@ -118,7 +136,7 @@ def test_a_task_with_a_time_limit_of_its_own_is_asked_to_end_before_it() -> None
     finally:
         current_app.tasks.pop("of this test", None)
     given = AttributeDict(name="report", time_limit=60, soft_time_limit=90)
-    (found,) = check_configuration(AttributeDict(SAFE), "web", {}, [given])
+    (found,) = check_configuration(AttributeDict(SAFE), "web", ENV, [given])
     assert "soft_time_limit=90 of the task report comes after its time_limit=60" in found
 
 
@@ -132,7 +150,7 @@ def test_manage_check_reports_a_contradiction_with_its_fix() -> None:
 
 
 def test_the_projects_own_configuration_is_safe_and_its_settings_win() -> None:
-    assert check_configuration(current_app.conf, "web", {}) == []
+    assert check_configuration(current_app.conf, "web", settings.ENV) == []
     assert current_app.conf.task_track_started is True
     assert current_app.conf.redis_socket_timeout == 1
 

@@ -41,7 +41,7 @@ def test_two_variables_with_one_port_are_both_named(web: str, flower: str, fits:
     code = "from preflight import free_ports; from stack.env import environment; free_ports(environment('none'))"
     done = deploy(code, WEB_BIND=web, FLOWER_BIND=flower, REDIS_PORT="17009")
     assert (done.returncode == 0) is fits, done.stderr
-    assert fits or "port 17001 is in both WEB_BIND and FLOWER_BIND: choose another: make up WEB_BIND=" in done.stderr
+    assert fits or "port 17001 is in both WEB_BIND and FLOWER_BIND: choose another: put WEB_BIND=" in done.stderr
 
 
 def test_a_port_is_taken_by_who_listens_at_the_same_address_only() -> None:

@@ -78,3 +78,17 @@ def test_the_mail_servers_password_comes_from_a_file(tmp_path: Path) -> None:
     seen = python(code, EMAIL_URL="smtp+tls://shop@mail.example.com:587", EMAIL_PASSWORD_FILE=str(file))
 
     assert seen == ["mail.example.com", 587, "shop", "hidden", True]
+
+
+@pytest.mark.parametrize(
+    ("role", "url", "seconds"), [("web", "", 1), ("worker", "", 2), ("web", "?connect_timeout=5", 5)]
+)
+def test_the_web_waits_for_a_postgresql_that_hangs_for_a_second(role: str, url: str, seconds: int) -> None:
+    seen = python(
+        "import config, django; django.setup(); import psycopg.connection as module; from django.db import connection\n"
+        "print(json.dumps(module.timeout_from_conninfo(connection.get_connection_params())))",
+        SERVICE_ROLE=role,
+        DJANGO_SETTINGS_MODULE="config.settings",
+        DATABASE_URL=f"postgres://app@localhost/app{url}",
+    )
+    assert seen == seconds

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
-from celery.schedules import schedule
+from celery.schedules import crontab, schedule
 from fakeredis import FakeRedis
 from redbeat.schedulers import REDBEAT_REDIS_KEY, ensure_conf
 
@@ -114,3 +115,18 @@ def test_a_clock_that_was_ahead_does_not_silence_beat(server: FakeRedis) -> None
     rescore(app)
 
     assert server.zscore("redbeat::schedule", KEY) == pytest.approx((NOW + timedelta(hours=1)).timestamp(), abs=1)
+
+
+def test_after_a_change_of_the_time_zone_beat_looks_when_the_new_one_says(
+    server: FakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rescore(app)
+    nine = Entry(name="nine", task="ping", schedule=crontab(minute=0, hour=9), args=[], kwargs={}, options={}, app=app)
+    nine.last_run_at, nine.total_run_count = NOW.replace(hour=9), 5
+    nine.save()
+    assert server.zscore("redbeat::schedule", "redbeat:nine") == NOW.replace(day=23, hour=9).timestamp()
+
+    monkeypatch.setattr(app, "timezone", ZoneInfo("Asia/Shanghai"))
+    rescore(app)
+
+    assert server.zscore("redbeat::schedule", "redbeat:nine") == NOW.replace(day=23, hour=1).timestamp()

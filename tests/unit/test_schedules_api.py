@@ -210,3 +210,11 @@ def test_a_change_is_told_with_whether_a_token_was_needed(
         schedules_api.put(request, "e", ScheduleIn(task="ping", every=60))
     assert [line["by"] for line in lines] == [by]
     assert json.loads(lines[0]["after"])["task"] == "ping"
+
+
+@pytest.mark.parametrize("given", [[0, 30], {30, 0}])
+def test_a_crontab_of_a_list_is_shown_and_edited_as_any_other(redis: FakeRedis, given: Any) -> None:
+    Entry(name="e", task="ping", schedule=crontab(minute=given), args=[], kwargs={}, options={}, app=app).save()
+    (shown,) = schedules_api.list_schedules(HttpRequest())
+    assert shown["crontab"] == "0,30 * * * *"
+    assert put(crontab=shown["crontab"], enabled=True)["next_run_at"] == "2026-11-22T12:30:00+00:00"
