@@ -20,6 +20,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 OVERLAY = os.environ.get("OVERLAY") or "k8s"
+OTHER = "" if OVERLAY == "k8s" else f" OVERLAY={OVERLAY}"  # as every verb has to be told
 READY_WITHIN = 300  # seconds for a role to become ready: it may wait for a volume or for a large log of Redis
 # What a `down` takes away, in this order. Not among it: the namespace, the Secret and who makes it, the volumes.
 SCALERS = ("scaledobject", "triggerauthentication", "hpa")  # first, or they would start what was stopped
@@ -81,7 +82,7 @@ def up() -> None:
     if kubectl(*space, "get", "deployment", "flower", "--ignore-not-found"):
         print(f"  Flower    {text} port-forward service/flower 5555     http://127.0.0.1:5555/   "
               "user flower, secret flower_password")  # fmt: skip
-    print("  stop      make down TARGET=k8s\n")
+    print(f"  stop      make down TARGET=k8s{OTHER}\n")
 
 
 def story(space: tuple[str, ...]) -> str:
@@ -97,7 +98,8 @@ def story(space: tuple[str, ...]) -> str:
             name = pod["metadata"]["name"]
             told.append(f"--- the end of {name}'s log")
             try:
-                told.append(kubectl(*space, "logs", name, "--all-containers", "--prefix", "--tail=15"))
+                logs = ("logs", name, "--all-containers", "--ignore-errors", "--prefix", "--tail=15")
+                told.append(kubectl(*space, *logs))
             except Stop as reason:  # a container that never started has none
                 told.append(str(reason).splitlines()[-1])
     return "\n".join(told)
@@ -112,11 +114,11 @@ def down() -> None:
         # In the foreground: it returns when the pods are gone, not when nobody wants them any more.
         done = kubectl(*space, "delete", ",".join(kinds), *label, "--cascade=foreground", "--ignore-not-found")
         print(done, end="", flush=True)
-    print("the volumes and the Secret are kept: make up TARGET=k8s finds them again")
+    print(f"the volumes and the Secret are kept: make up TARGET=k8s{OTHER} finds them again")
 
 
 def rotate(key: str) -> None:
-    """Every step leaves a stack that works: Redis knows old and new until nobody uses the old one.
+    """Redis knows old and new until nobody uses the old one; PostgreSQL knows one password only.
 
     Raises:
         Stop: there is no such key, or a step failed; the text says which.
@@ -153,18 +155,29 @@ def own_keys(space: tuple[str, ...]) -> list[str]:
 
 
 def restart(space: tuple[str, ...], roles: tuple[str, ...]) -> None:
-    """Roll out anew every Deployment of these roles, those of further queues too."""
+    """Roll out anew every Deployment of these roles, those of further queues too, all at once; wait for the last of
+    the old pods, since those that are stopping still use what they were started with."""
+    old, names = [], []
     for item in json.loads(kubectl(*space, "get", "deployment", "-o", "json"))["items"]:
-        if item["spec"]["selector"]["matchLabels"].get("app.kubernetes.io/name") in roles:
-            name = f"deployment/{item['metadata']['name']}"
-            print(f"restarting {name} ...", flush=True)
-            kubectl(*space, "rollout", "restart", name)
-            kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
+        labels = item["spec"]["selector"]["matchLabels"]
+        if labels.get("app.kubernetes.io/name") in roles:
+            label = ",".join(f"{name}={value}" for name, value in labels.items())
+            old += kubectl(*space, "get", "pods", "-l", label, "-o", "name").split()
+            names.append(f"deployment/{item['metadata']['name']}")
+            print(f"restarting {names[-1]} ...", flush=True)
+            kubectl(*space, "rollout", "restart", names[-1])
+    for name in names:
+        kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
+    if old:
+        kubectl(*space, "wait", "--for=delete", *old, f"--timeout={READY_WITHIN}s")
 
 
 def in_pod(space: tuple[str, ...], pod: str, script: str, text: str) -> str:
     """What a script in the pod of Redis or PostgreSQL says; the text goes over standard input, on no command line."""
-    if not kubectl(*space, "get", "pod", pod, "--ignore-not-found"):
+    # A pod may be left of an overlay that had one: an `apply` takes nothing away.
+    ours = rf"^kind: StatefulSet\nmetadata:\n(?:  .*\n)*?  name: {pod.partition('-')[0]}$"
+    rendered = re.search(ours, kubectl("kustomize", OVERLAY), re.MULTILINE)
+    if not rendered or not kubectl(*space, "get", "pod", pod, "--ignore-not-found"):
         raise Stop(
             f"there is no pod {pod} that could be told the new password. If yours is a managed service, change "
             "the password at its provider, then edit the Secret app-secrets and restart who reads it"

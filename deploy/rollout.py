@@ -18,7 +18,6 @@ from place import Stop
 # In the order in which they are replaced. Workers come first: from the new web on there may be tasks that an old
 # worker does not know.
 ROLES = ("worker", "web", "beat", "flower")
-END_WITHIN = 40  # seconds for a new container to end that is not wanted any more; `wait` holds a request for 30
 START_WITHIN = 120  # seconds for a new container to become healthy
 
 
@@ -80,7 +79,8 @@ def remove(role: str, new: list[str]) -> None:
     try:
         if role == "web":
             proxy.drain(new)
-        end = time.monotonic() + END_WITHIN
+        # As long as Docker would wait, STOP_GRACE: a worker hands back what it runs shortly before that.
+        end = time.monotonic() + max(inspect(container)["Config"].get("StopTimeout") or 60 for container in new)
         while time.monotonic() < end and (running := [c for c in new if inspect(c)["State"]["Running"]]):
             with suppress(Stop):  # it ended in between
                 docker("kill", "--signal", "TERM", *running)

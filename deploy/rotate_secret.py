@@ -6,9 +6,9 @@ python3 deploy/rotate_secret.py <service/name>     or without a name: list them
 import signal
 import sys
 
-from containers import alone, containers, docker
+from containers import alone, containers, docker, image_id, image_name, images
 from place import Stop
-from rollout import reload_users, replace, roll
+from rollout import ROLES, reload_users, replace, roll
 
 # Which roles read a secret that is not theirs alone; a role's own Redis password needs no line here.
 READERS = {
@@ -29,6 +29,8 @@ DATABASE_USERS = {"database_password": ("database", "app"), "postgres_password":
 def rotate(name: str) -> None:
     """Every step leaves a stack that works: Redis knows old and new until nobody uses the old one."""
     service, _, secret = name.partition("/")
+    if {image_id(image_name())} != set().union(*map(images, ROLES)):
+        raise Stop("what was built is not what runs, and a rotation starts what was built: make deploy TARGET=compose")
     print(docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--rotate", name).strip())
     if secret in DATABASE_USERS:
         # PostgreSQL knows one password: from here until the roles are new, a new connection of theirs fails.

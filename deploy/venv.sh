@@ -31,9 +31,10 @@ if [ ${#missing[@]} -gt 0 ]; then
   exit 1
 fi
 
-if [ ! -x .venv/bin/python ]; then
+# One that was broken off has a Python and no pip; one of a Python that the system has replaced has neither.
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   echo "making .venv ..."
-  "$python" -m venv .venv
+  "$python" -m venv --clear .venv
 fi
 echo "installing the locked requirements into .venv (half a minute the first time) ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \

@@ -41,14 +41,15 @@ APP = 10001
 # delete another's messages. `acl_for` in deploy/redis.py says the same as far as Redis 6.2 can: it knows keys by user
 # only, neither by command (in brackets) nor for reading (%R).
 _CONNECT = "auth hello ping select client|setinfo client|setname multi exec discard watch unwatch"
-# What kombu needs to know a queue and put a task into it, with the record and the result of the task.
+# What kombu needs to know a queue and put a task into it, and to read records and results.
 _SEND = (
-    "lpush llen sadd smembers zadd zrangebyscore time evalsha script|load script|exists publish "
-    "hset hsetnx hget hmget hgetall hdel set setex get mget exists expire pexpire pttl"
+    "lpush llen sadd smembers zrangebyscore time evalsha script|load script|exists publish "
+    "hget hmget hgetall get mget exists pttl"
 )
-# Records, results and schedules are forgotten; a queue is not.
-_FORGET = " (~stack:* ~celery-* ~redbeat:* +del)"
-_SCHEDULES = "zrem zrange zscore zcard srem"
+_SCHEDULES = "zrange zscore zcard"
+# Records, results and schedules are written and forgotten; queues and what workers hold are not, by any of these.
+_WRITE = "hset hsetnx hdel set setex expire pexpire zadd zrem srem del"
+_OWN = f" (~stack:* ~celery-* ~redbeat:* {' '.join(f'+{command}' for command in _WRITE.split())})"
 _CONSUME = (
     "info brpop rpop rpush lrange zrem zrange zcount zrevrangebyscore srem sismember incr hincrby "
     "subscribe unsubscribe psubscribe punsubscribe del"
@@ -71,9 +72,9 @@ def _only(*commands: str, keys: str = "~*") -> str:
 
 USERS = {
     # A view that waits for a result (`.get()`) subscribes to it.
-    "web": _only(_CONNECT, _SEND, _SCHEDULES, "subscribe unsubscribe") + _FORGET,
-    "worker": _only(_CONNECT, _SEND, _CONSUME),
-    "beat": _only(_CONNECT, _SEND, _SCHEDULES) + _FORGET,
+    "web": _only(_CONNECT, _SEND, _SCHEDULES, "subscribe unsubscribe") + _OWN,
+    "worker": _only(_CONNECT, _SEND, _WRITE, _CONSUME),
+    "beat": _only(_CONNECT, _SEND, _SCHEDULES) + _OWN,
     "flower": _only(_CONNECT, _WATCH, keys="%R~* ~_kombu.binding* ~*.reply.celery.pidbox* ~celeryev* ~unacked_mutex"),
     "admin": "~* &* +@all",
 }
@@ -130,12 +131,16 @@ def rotate(folder: Path, name: str) -> list[str]:
     """
     if not (folder / name).is_file() or name.endswith((".acl", ".old")) or name.count("/") != 1:
         raise ValueError(f"there is no secret {name!r}; there are: {', '.join(listed(folder))}")
-    path = folder / name
-    places = sorted(folder.glob(f"*/{path.name}")) if path.name in SHARED else [path]
     new = secrets.token_urlsafe(50)
-    for place in places:
+    for place in (places := _places(folder, name)):
         _replace(place, new)
     return [f"{place.parent.name}/{place.name}" for place in places]
+
+
+def _places(folder: Path, name: str) -> list[Path]:
+    """Every file that holds the same secret as `name`."""
+    path = folder / name
+    return sorted(folder.glob(f"*/{path.name}")) if path.name in SHARED else [path]
 
 
 def _own(chosen: Path, name: str) -> Path | None:
@@ -182,8 +187,11 @@ def _old(path: Path) -> list[str]:
 
 
 def _replace(path: Path, text: str) -> None:
-    """A new value; Redis takes the old ones too until `--finish`, so that nobody is locked out meanwhile."""
-    if path.name in ("redis_password", "admin_password") and (known := _read(path)):
+    """A new value; Redis takes the old ones too until `--finish`, so that nobody is locked out meanwhile.
+
+    For every secret they also say that its rotation has begun and was not finished.
+    """
+    if known := _read(path):
         _write(path.with_suffix(".old"), "\n".join([*_old(path), known]))
     _write(path, text)
 
@@ -228,14 +236,16 @@ def main() -> None:
     try:
         replaced: list[str] = []
         own = _own(options.containers, options.rotate) if options.containers and options.rotate else None
-        if own and _read(own) == _read(options.folder / options.rotate):
+        begun = options.rotate and _old(options.folder / options.rotate)
+        if own and not begun and _read(own) == _read(options.folder / options.rotate):
             raise ValueError(
                 f"{options.rotate} is your own: change docker/secrets/{own.relative_to(options.containers)} first"
             )
         if options.rotate and not own:
             replaced = rotate(options.folder, options.rotate)
         if options.finish:
-            (options.folder / options.finish).with_suffix(".old").unlink(missing_ok=True)
+            for path in _places(options.folder, options.finish):
+                path.with_suffix(".old").unlink(missing_ok=True)
         for file in replaced + make(options.folder, options.containers):
             print(f"made {file}")
     except ValueError as error:

@@ -12,6 +12,7 @@ INSTALL = (
     "A real one, in one line: docker run -d --restart unless-stopped -p 127.0.0.1:6379:6379 redis:8\n"
     "or, in WSL: sudo apt install redis-server   or: winget install Memurai.MemuraiDeveloper"
 )
+ALONE = f"Put REDIS_URL={FOUND} into .env, so that manage.py and a role that is started by itself use it, too."
 EMBEDDED = (
     "An embedded one (fakeredis) serves from memory: when it ends, queued tasks, results and changed schedules are "
     "gone. It is slow, and for one developer only.\n" + INSTALL
@@ -33,7 +34,7 @@ def choose(env: dict[str, str]) -> tuple[dict[str, str], str, list[str]]:
         return {}, f"Redis: {env['REDIS_URL']}, as REDIS_URL says", []
     problem = refusal(env | {"REDIS_URL": FOUND})
     if problem is None:
-        return {"REDIS_URL": FOUND}, f"Redis: one was found on this machine; database 9 of it, {FOUND}", []
+        return {"REDIS_URL": FOUND}, f"Redis: one was found on this machine; database 9 of it, {FOUND}\n{ALONE}", []
     own = [sys.executable, str(Path(__file__).with_name("embedded.py"))]
     return {}, f"Redis: 127.0.0.1:6379 cannot be used: {problem}\n{EMBEDDED}", own
 

@@ -49,6 +49,10 @@ class Console:
         self.stops = self.code = 0
         self.stop_begun = 0.0
         self._lines: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        # From the first program on: one that is being started must not be left behind.
+        for name in ("SIGINT", "SIGBREAK", "SIGTERM"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._interrupted)
 
     def say(self, text: str, name: str = "dev") -> None:
         """Print a text under a program's name; safe in any thread."""
@@ -92,9 +96,6 @@ class Console:
         Returns:
             int: 0 after Ctrl+C, 1 after `fail`.
         """
-        for name in ("SIGINT", "SIGBREAK", "SIGTERM"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._interrupted)
         threading.Thread(target=beside, daemon=True).start()
         while self.stops == 0 or any(program.runs() for program in self.programs):
             self.print_lines(0.1)

@@ -25,14 +25,17 @@ def enter_venv() -> int:
     if sys.version_info < (3, 11):  # noqa: UP036 (whichever Python `py -3` is)
         sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: py --list shows what is installed")
     mark = VENV / ".windows"
-    if not PYTHON.exists():
+    pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
+    # One that was broken off has a Python, and no pip.
+    if not PYTHON.exists() or (
+        not mark.exists() and subprocess.run([*pip, "--version"], capture_output=True, check=False).returncode
+    ):
         print("making .venv ...", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     if not mark.exists() or mark.stat().st_mtime < max(file.stat().st_mtime for file in REQUIREMENTS):
         print("installing the locked requirements into .venv (a minute the first time) ...", flush=True)
         files = [word for file in REQUIREMENTS for word in ("-r", str(file))]
-        pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-        if subprocess.call([*pip, *files]):
+        if subprocess.call([*pip, "install", "--quiet", "--require-hashes", *files]):
             sys.exit("the requirements could not be installed: see above, then run this again")
         mark.touch()
     # Ctrl+C reaches both; the one inside decides how to stop.

@@ -79,7 +79,7 @@ def test_every_pod_is_locked(combination: str) -> None:
 def test_every_image_has_a_version(combination: str) -> None:
     for item in workloads(combination).values():
         for container in [*pod_of(item)["containers"], *pod_of(item).get("initContainers", ())]:
-            assert re.fullmatch(r"[a-z./-]+:[0-9][a-z0-9.-]*", container["image"]), container["image"]
+            assert re.fullmatch(r"[\w./:-]+:(?!latest)\w[\w.-]*", container["image"]), container["image"]
 
 
 def test_the_tag_is_the_version_here_and_in_compose() -> None:

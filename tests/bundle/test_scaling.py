@@ -57,7 +57,11 @@ def test_a_budget_stands_where_more_than_one_pod_runs_and_nowhere_else(combinati
     assert budgets.keys() == {name for name, count in least.items() if count > 1}
     for name, budget in budgets.items():
         # One at a time: never in the way of a drain, and never all at once.
-        assert budget == {"maxUnavailable": 1, "selector": deployments(combination)[name]["spec"]["selector"]}
+        assert budget == {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": deployments(combination)[name]["spec"]["selector"],
+        }
 
 
 @every_combination

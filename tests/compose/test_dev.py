@@ -39,6 +39,9 @@ def test_a_changed_line_is_seen_by_every_role_within_seconds_though_a_task_sleep
         return bool(api.done(answer.json()["id"], within=5)["result"] == "pong, changed")
 
     wait_until(seen, 40, every=0.5)
+    views = dev.root / "app" / "stack" / "views.py"
+    views.write_text(views.read_text().replace('"status": "ok"', '"status": "changed"'))
+    wait_until(lambda: api.get("/livez").json() == {"status": "changed"}, 40, every=0.5)
     wait_until(lambda: dev.logs("beat").count("took the lock") >= 2, 20)
     assert dev.health(dev.containers("beat")[0]) == "healthy"
 

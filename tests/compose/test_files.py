@@ -29,11 +29,17 @@ def test_every_long_running_service_is_checked_and_every_one_shot_is_waited_for(
     services = json.loads(compose("config", "--format", "json"))["services"]
     waited = {name for service in services.values() for name in service.get("depends_on", {})}
     for name, service in services.items():
-        one_shot = service["restart"] == "on-failure"
+        # With an end to it, or `up --wait` would wait for one that fails each time.
+        one_shot = service["restart"] == "on-failure:3"
+        assert one_shot or service["restart"] == "unless-stopped", name
         assert ("healthcheck" in service) != one_shot, name
+        assert one_shot or service["healthcheck"]["start_interval"] == "500ms", name
         assert not one_shot or name in waited, name
         assert "container_name" not in service
         assert service.get("stop_grace_period", "1m0s") == "1m0s"
+    for name in ("web", "worker"):
+        assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    assert services["migrate"]["depends_on"]["db"]["condition"] == "service_healthy"
 
 
 def test_nothing_is_loaded_unasked() -> None:
@@ -49,7 +55,8 @@ def test_nothing_is_loaded_unasked() -> None:
         name: set(service["environment"]) for name, service in plain.items() if "environment" in service
     }
     assert "DEBUG" not in services["web"]["environment"]
-    assert '"DEBUG": "true"' in compose("-f", "compose.yaml", "-f", "compose.dev.yaml", "config", "--format", "json")
+    dev = json.loads(compose("-f", "compose.yaml", "-f", "compose.dev.yaml", "config", "--format", "json"))["services"]
+    assert {dev[name]["environment"]["DEBUG"] for name in ("web", "worker", "beat")} == {"true"}
     assert set(services["beat"]["networks"]) == {"broker"}
 
 

@@ -129,6 +129,13 @@ def test_all_bytecode_is_compiled(image: Image) -> None:
         " ls $d/__pycache__/$b.cpython-*.pyc >/dev/null 2>&1 || echo $f; done"
     )
     assert missing == ""
+    # The library's, too, of which a container can write none.
+    code = (
+        "import sys, os, celery, django, flower, gunicorn, redbeat; from importlib.util import cache_from_source; "
+        "print(*[m.__file__ for m in sys.modules.values() "
+        "if (getattr(m, '__file__', None) or '').endswith('.py') and not os.path.exists(cache_from_source(m.__file__))])"
+    )
+    assert image.sh(f'cd /srv/app && python -c "{code}"').strip() == ""
 
 
 def test_the_files_of_the_page_and_of_the_api_s_page_are_collected(image: Image) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.e2e.client import Client
 from tests.e2e.compose import Compose
 
-FIRST, SECOND = "the-first-token-of-this-test", "the-second-token-of-this-test"
+FIRST, SECOND, THIRD = (f"the-{number}-token-of-this-test" for number in ("first", "second", "third"))
 
 
 @pytest.fixture
@@ -49,3 +49,10 @@ def test_a_token_of_the_operators_own_is_used_and_replaced_when_its_file_is(owne
     assert done.returncode == 0, done.stdout + done.stderr
     assert [status(owned, token) for token in (FIRST, SECOND)] == [401, 200]
     assert SECOND not in done.stdout + done.stderr
+
+    # A deploy or an `up` in between gives the roles' folders the new file already; the rotation goes on from there.
+    give(owned, THIRD)
+    owned.compose("run", "--rm", "-T", "--no-deps", "secrets")
+    assert owned.run("make", "rotate-secret", "NAME=web/api_token").returncode == 0
+    assert [status(owned, token) for token in (SECOND, THIRD)] == [401, 200]
+    assert owned.run("make", "rotate-secret", "NAME=web/api_token").returncode != 0

@@ -255,7 +255,7 @@ class Kubernetes:
         events = self.run("get", "events", "--sort-by=.lastTimestamp").stdout.splitlines()[-30:]
         pods = self.run("get", "pods", "-o", "wide").stdout
         ends = [
-            f"--- {name}\n" + self.run("logs", name, "--all-containers", "--tail=15").stdout
+            f"--- {name}\n" + self.run("logs", name, "--all-containers", "--ignore-errors", "--tail=15").stdout
             for name in self.run("get", "pods", "-o", "name").stdout.split()
         ]
         return "\n".join([pods, *events, *ends])

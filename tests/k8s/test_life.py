@@ -72,7 +72,8 @@ def test_up_proves_a_task_and_down_keeps_what_up_finds_again(overlay: Kubernetes
         assert overlay.redis("hlen", "unacked") == "0"
         assert runs.since() == 1
     finally:
-        overlay.run("delete", "-k", str(overlay.overlay), timeout=180)
+        deleted = overlay.run("delete", "-k", str(overlay.overlay), "--ignore-not-found", timeout=180)
+    assert deleted.returncode == 0, deleted.stderr
     assert overlay.run("get", "namespace", overlay.namespace).returncode != 0, "delete -k must leave nothing"
     wait_until(lambda: not volumes(overlay), 60)
 

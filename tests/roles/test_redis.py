@@ -109,7 +109,8 @@ def check_queues(as_user: Callable[[str], redis.Redis], version: tuple[int, ...]
         ("beat", [("brpop", "default", 1)]),
         ("flower", []),
     ):
-        narrow = [("del", "default")] + [("brpop", "default", 1)] * (user == "flower")
+        narrow = [("del", "default"), ("set", "default", "x")] + [("brpop", "default", 1)] * (user == "flower")
+        narrow += [("expire", "default", 0), ("hdel", "unacked", "a tag"), ("zadd", "unacked_index", 0, "a tag")]
         for command in refused + narrow * (version >= (7, 0)):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 as_user(user).execute_command(*command)
