@@ -132,8 +132,8 @@ def test_all_bytecode_is_compiled(image: Image) -> None:
     # The library's, too, of which a container can write none.
     code = (
         "import sys, os, celery, django, flower, gunicorn, redbeat; from importlib.util import cache_from_source; "
-        "print(*[m.__file__ for m in sys.modules.values() "
-        "if (getattr(m, '__file__', None) or '').endswith('.py') and not os.path.exists(cache_from_source(m.__file__))])"
+        "files = [file for m in sys.modules.values() if (file := getattr(m, '__file__', None) or '').endswith('.py')]; "
+        "print(*[file for file in files if not os.path.exists(cache_from_source(file))])"
     )
     assert image.sh(f'cd /srv/app && python -c "{code}"').strip() == ""
 
