@@ -95,7 +95,7 @@ def _plan(kind: str, call: CanvasCall) -> canvas.Plan:
     if call.name is None:
         raise ValueError(f"name: {kind} needs the name of one task.")
     task = _task(call.name, "name")
-    if inspect.ismethod(task.run):
+    if inspect.ismethod(getattr(task, "_orig_run", task.run)):  # Celery wraps one with autoretry_for
         # Celery calls it inside a task of its own, without an id, a retry or a progress to be noted.
         raise ValueError(f"name: {task.name} is bound to its request, which {kind} does not give it: send a group.")
     items = _items(kind, call)
