@@ -157,19 +157,22 @@ def own_keys(space: tuple[str, ...]) -> list[str]:
 def restart(space: tuple[str, ...], roles: tuple[str, ...]) -> None:
     """Roll out anew every Deployment of these roles, those of further queues too, all at once; wait for the last of
     the old pods, since those that are stopping still use what they were started with."""
-    old, names = [], []
+    old, names, grace = [], [], 0
+    # Those that were evicted or have ended stay in the list for ever.
+    alive = "--field-selector=status.phase!=Failed,status.phase!=Succeeded"
     for item in json.loads(kubectl(*space, "get", "deployment", "-o", "json"))["items"]:
         labels = item["spec"]["selector"]["matchLabels"]
         if labels.get("app.kubernetes.io/name") in roles:
             label = ",".join(f"{name}={value}" for name, value in labels.items())
-            old += kubectl(*space, "get", "pods", "-l", label, "-o", "name").split()
+            old += kubectl(*space, "get", "pods", "-l", label, alive, "-o", "name").split()
+            grace = max(grace, item["spec"]["template"]["spec"]["terminationGracePeriodSeconds"])
             names.append(f"deployment/{item['metadata']['name']}")
             print(f"restarting {names[-1]} ...", flush=True)
             kubectl(*space, "rollout", "restart", names[-1])
     for name in names:
         kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
     if old:
-        kubectl(*space, "wait", "--for=delete", *old, f"--timeout={READY_WITHIN}s")
+        kubectl(*space, "wait", "--for=delete", *old, f"--timeout={READY_WITHIN + grace}s")
 
 
 def in_pod(space: tuple[str, ...], pod: str, script: str, text: str) -> str:

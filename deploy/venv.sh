@@ -31,7 +31,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   exit 1
 fi
 
-# One that was broken off has a Python and no pip; one of a Python that the system has replaced has neither.
+# One that was broken off has a Python and no pip.
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   echo "making .venv ..."
   "$python" -m venv --clear .venv

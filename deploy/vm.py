@@ -9,6 +9,7 @@ python deploy/vm.py address           print the address of the web role
 import configparser
 import contextlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -49,7 +50,8 @@ def up(env: dict[str, str]) -> None:
     for folder in (RUN, RUN / "log", RUN / "redis", RUN / "supervisor.d"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     RUN.chmod(0o700)  # `manage.py` may have made it
-    write_copies([int(file.stem.partition("-")[2]) for file in COPIES.glob("worker-[0-9]*.conf")])
+    copies = [re.fullmatch(r"worker-(\d+)\.conf", file.name) for file in COPIES.iterdir()]
+    write_copies([int(found[1]) for found in copies if found])
     if made := secretfiles.make(RUN / "secrets"):
         print(f"made {len(made)} random secrets in run/secrets (0600)")
     env.setdefault("GIT_COMMIT", commit())
@@ -132,7 +134,11 @@ def end_orphans(env: dict[str, str]) -> None:
 
 
 def orphans() -> dict[psutil.Process, str]:
-    """The programs that this checkout's supervisord has started, by their own word, with their names."""
+    """The programs that this checkout's supervisord has started, by their own word, with their names.
+
+    Raises:
+        Stop: it still runs, and cannot be reached.
+    """
     found = {}
     for process in psutil.process_iter():
         try:
@@ -141,11 +147,21 @@ def orphans() -> dict[psutil.Process, str]:
             continue
         if environment.get("SUPERVISOR_SERVER_URL") == f"unix://{SOCKET}":
             found[process] = (environment["SUPERVISOR_PROCESS_NAME"], parent)
-        elif folder == str(RUN / "redis"):  # Redis writes its title over its environment
-            found[process] = ("redis", parent)
+        elif folder == str(RUN / "redis") and process.name() in ("redis-server", "valkey-server"):
+            found[process] = ("redis", parent)  # Redis writes its title over its environment
     # Not the processes of a pool, which their program ends.
     pids = {process.pid for process in found}
+    for _, parent in found.values():
+        if parent not in pids and any("supervisord" in word for word in command_of(parent)):
+            raise Stop(f"supervisord (process {parent}) runs, and its socket is gone: kill -TERM {parent} stops all")
     return {process: name for process, (name, parent) in found.items() if parent not in pids}
+
+
+def command_of(pid: int) -> list[str]:
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return []
 
 
 def is_running(info: dict[str, Any]) -> bool:

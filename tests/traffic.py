@@ -66,8 +66,10 @@ class Ticks:
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._end()
-        self.api.call("DELETE", f"/api/schedules/{self.name}")
+        try:
+            self._end()
+        finally:
+            self.api.call("DELETE", f"/api/schedules/{self.name}")
 
     def _every(self, seconds: int) -> None:
         body = {"task": self.task, "args": [1, 1], "kwargs": {}, "options": {}, "every": seconds, "enabled": True}

@@ -102,12 +102,11 @@ def key(canvas_id: str) -> str:
     return f"stack:canvas:{canvas_id}"
 
 
-def send(plan: Plan) -> str:
-    """Record a canvas and send it; returns its id.
+def record(plan: Plan) -> None:
+    """Note a canvas, before anything of it is sent.
 
     Raises:
-        redis.exceptions.RedisError, kombu.exceptions.OperationalError: Redis does not take it. Tasks that were
-        sent before that run; the record tells which.
+        redis.exceptions.RedisError: Redis does not take it.
     """
     stored = {
         "kind": plan.kind,
@@ -119,6 +118,14 @@ def send(plan: Plan) -> str:
     pipe.hset(key(plan.id), mapping=stored)
     pipe.expire(key(plan.id), current_app.conf.result_expires)
     pipe.execute()
+
+
+def send(plan: Plan) -> None:
+    """Send a canvas that was recorded.
+
+    Raises:
+        redis.exceptions.RedisError, kombu.exceptions.OperationalError: Redis does not take it. Tasks that were
+        sent before that run; the record tells which.
+    """
     for signature in plan.signatures:
         signature.apply_async()
-    return plan.id

@@ -75,6 +75,7 @@ def send(
     names = {each.name for each in (call, call.body, *call.tasks, *call.header) if each and each.name}
     refuse_when_full(task for name in names if (task := api_task(name)))
     url = f"/api/canvas/{plan.id}"
+    canvas.record(plan)
     try:
         canvas.send(plan)
     except OUTAGE as problem:

@@ -74,9 +74,12 @@ def _is_ready(kind: str, over: list[bool], failed: int | None) -> bool:
         over: of each member, whether it is ready.
         failed: the place of the first member that has failed or was revoked.
     """
-    if failed is not None and kind == "chain":
+    if failed is None:
+        # What follows others ends after them, and they may keep no state (ignore_result).
+        return over[-1] if kind in ("chain", "chord") else all(over)
+    if kind == "chain":
         return all(over[: failed + 1])  # what follows it is never sent; a revoked one may follow one that runs
-    if failed is not None and kind == "chord":
+    if kind == "chord":
         return all(over[:-1])  # nor is the body then, but each of the header runs
     return all(over)
 

@@ -55,8 +55,7 @@ def _times(conf: Any, env: dict[str, str], tasks: Iterable[Any]) -> list[str]:
             f"The visibility timeout ({visible} s) must exceed CELERY_TASK_TIME_LIMIT ({conf.task_time_limit}) "
             "+ STOP_GRACE: raise VISIBILITY_TIMEOUT."
         )
-    expires = conf.result_expires.total_seconds() if isinstance(conf.result_expires, timedelta) else conf.result_expires
-    if not expires or expires < visible:
+    if not _seconds(conf.result_expires) >= visible:
         found.append(
             f"CELERY_RESULT_EXPIRES={conf.result_expires} must be at least the visibility timeout ({visible} s): the "
             "record of a task could be gone before the task comes back. Remove it, and set RESULT_EXPIRES."
@@ -80,6 +79,14 @@ def _times(conf: Any, env: dict[str, str], tasks: Iterable[Any]) -> list[str]:
                 f"worker. Make VISIBILITY_TIMEOUT at least time_limit + STOP_GRACE + 60 = {limit + grace + 60}."
             )
     return found
+
+
+def _seconds(value: Any) -> float:
+    """A time of Celery's settings; 0 for none, and for what is none."""
+    try:
+        return float(value.total_seconds() if isinstance(value, timedelta) else value)
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _arguments(tasks: Iterable[Any]) -> list[str]:

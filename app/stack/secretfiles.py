@@ -183,7 +183,7 @@ def _read(path: Path) -> str | None:
 
 def _old(path: Path) -> list[str]:
     """Every value since the last `--finish`; a rotation that was broken off and begun again leaves several."""
-    return (_read(path.with_suffix(".old")) or "").splitlines()
+    return (_read(path.with_name(path.name + ".old")) or "").splitlines()
 
 
 def _replace(path: Path, text: str) -> None:
@@ -192,7 +192,7 @@ def _replace(path: Path, text: str) -> None:
     For every secret they also say that its rotation has begun and was not finished.
     """
     if known := _read(path):
-        _write(path.with_suffix(".old"), "\n".join([*_old(path), known]))
+        _write(path.with_name(path.name + ".old"), "\n".join([*_old(path), known]))
     _write(path, text)
 
 
@@ -245,7 +245,7 @@ def main() -> None:
             replaced = rotate(options.folder, options.rotate)
         if options.finish:
             for path in _places(options.folder, options.finish):
-                path.with_suffix(".old").unlink(missing_ok=True)
+                path.with_name(path.name + ".old").unlink(missing_ok=True)
         for file in replaced + make(options.folder, options.containers):
             print(f"made {file}")
     except ValueError as error:

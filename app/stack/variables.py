@@ -112,7 +112,7 @@ VARS = {
         Var(
             "TASK_TIME_LIMIT",
             "600",
-            "Prefork only: a task that runs longer is killed, and gets SoftTimeLimitExceeded a twentieth sooner.",
+            "Prefork kills a task that runs longer, after SoftTimeLimitExceeded; solo counts as hung a minute later.",
             "int",
             low=1,
             high=604800,

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from tests.waiting import wait_until
+from tests.waiting import stays, wait_until
 
 JSON = {"Content-Type": "application/json"}
 
@@ -74,7 +74,7 @@ class Client:
             assert codes == {200}, codes
             return True
 
-        time.sleep(1.1)
+        stays(lambda: self.get("/livez").status_code == 200, 1.1)
         wait_until(all_answer, within, every=0.5)
 
     def error(self, answer: requests.Response, status: int) -> str:

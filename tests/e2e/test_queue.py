@@ -1,6 +1,5 @@
 """Queued tasks: what is asked of a task before it runs. Most of these stop the worker, so that nothing runs early."""
 
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -128,10 +127,12 @@ def test_one_idempotency_key_makes_one_task(api: Client, stack: Target) -> None:
     key = {"Idempotency-Key": str(uuid.uuid4())}
 
     def submit(_: int) -> dict[str, Any]:
-        while (answer := api.post("add", {"args": [20, 1]}, headers=key)).status_code == 409:
-            time.sleep(1)  # the first call with this key is still on its way; as its text says
-        assert answer.status_code == 202, answer.text
-        return dict(answer.json())
+        def accepted() -> dict[str, Any]:
+            answer = api.post("add", {"args": [20, 1]}, headers=key)
+            assert answer.status_code == 202, answer.text  # 409 while the first call with this key is on its way
+            return dict(answer.json())
+
+        return wait_until(accepted, 15, every=1)
 
     with ThreadPoolExecutor(8) as pool:
         ids = {answer["id"] for answer in pool.map(submit, range(16))}

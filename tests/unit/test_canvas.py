@@ -68,7 +68,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
 def test_a_member_that_was_seen_to_succeed_is_not_read_again_until_the_results_are_shown(looks: Looks) -> None:
     plan = plan_chunks(add, ITEMS, 1)
     plan.signatures = []
-    canvas.send(plan)
+    canvas.record(plan)
     first, second, third = plan.members
 
     looks.done = {first}
@@ -88,6 +88,8 @@ def test_a_member_that_was_seen_to_succeed_is_not_read_again_until_the_results_a
     [
         ("chain", [True, False, False], None, False),
         ("chain", [True, True, True], None, True),
+        ("chain", [False, True], None, True),
+        ("chord", [False, True, True], None, True),
         ("chain", [True, True, False], 1, True),
         ("chain", [False, True, True], 1, False),
         ("chord", [True, True, False], None, False),

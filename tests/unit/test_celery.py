@@ -91,6 +91,7 @@ SAFE = {
         ("task_reject_on_worker_lost", None),
         ("task_retry_on_worker_lost", False),
         ("result_expires", None),
+        ("result_expires", "a day"),
         ("result_expires", timedelta(minutes=10)),
         ("broker_url", "redis://localhost:6379/0"),
         ("broker_read_url", "redis://localhost:6379/0"),
