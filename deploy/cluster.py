@@ -16,6 +16,7 @@ import secrets
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -58,10 +59,15 @@ def kubectl(*arguments: str, text: str | None = None) -> str:
     return done.stdout
 
 
+@cache
+def rendered() -> str:
+    """The overlay's objects, as text."""
+    return kubectl("kustomize", OVERLAY)
+
+
 def namespace() -> str:
     """The namespace of the overlay's objects."""
-    rendered = kubectl("kustomize", OVERLAY)
-    return re.findall(r"^  namespace: (\S+)$", rendered, re.MULTILINE)[0]
+    return re.findall(r"^  namespace: (\S+)$", rendered(), re.MULTILINE)[0]
 
 
 def up() -> None:
@@ -179,8 +185,7 @@ def in_pod(space: tuple[str, ...], pod: str, script: str, text: str) -> str:
     """What a script in the pod of Redis or PostgreSQL says; the text goes over standard input, on no command line."""
     # A pod may be left of an overlay that had one: an `apply` takes nothing away.
     ours = rf"^kind: StatefulSet\nmetadata:\n(?:  .*\n)*?  name: {pod.partition('-')[0]}$"
-    rendered = re.search(ours, kubectl("kustomize", OVERLAY), re.MULTILINE)
-    if not rendered or not kubectl(*space, "get", "pod", pod, "--ignore-not-found"):
+    if not re.search(ours, rendered(), re.MULTILINE) or not kubectl(*space, "get", "pod", pod, "--ignore-not-found"):
         raise Stop(
             f"there is no pod {pod} that could be told the new password. If yours is a managed service, change "
             "the password at its provider, then edit the Secret app-secrets and restart who reads it"

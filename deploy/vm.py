@@ -120,10 +120,8 @@ def end_orphans(env: dict[str, str]) -> None:
         return
     said = ", ".join(f"{name} (process {process.pid})" for process, name in found.items())
     print(f"supervisord has ended and left {said}; stopping ...", flush=True)
-    for group in (
-        [p for p, name in found.items() if name != "redis"],
-        [p for p, name in found.items() if name == "redis"],
-    ):
+    for last in (False, True):
+        group = [process for process, name in found.items() if (name == "redis") == last]
         for process in group:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()

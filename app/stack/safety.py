@@ -34,9 +34,10 @@ def check_configuration(conf: Any, role: str, env: dict[str, str], tasks: Iterab
         found.append("CELERY_RESULT_BACKEND_ALWAYS_RETRY makes web requests hang while Redis is down: remove it.")
     if not str(conf.result_backend).startswith("stack.backend:RedisBackend+"):
         found.append("CELERY_RESULT_BACKEND puts results where the API does not look: remove it, they go to REDIS_URL.")
+    url = broker_url(role, env)
     for name in ("broker_url", "broker_read_url", "broker_write_url"):
         # As Celery reads it: the variable of this name comes before every setting.
-        if getattr(conf, name) not in (None, broker_url(role, env)):
+        if getattr(conf, name) not in (None, url):
             found.append(
                 f"CELERY_{name.upper()} (a variable or a setting) sends tasks where the API does not look: remove it, "
                 "REDIS_URL says where Redis is."
@@ -73,10 +74,10 @@ def _times(conf: Any, env: dict[str, str], tasks: Iterable[Any]) -> list[str]:
                 f"time_limit={hard} of the task {task.name} exceeds TASK_TIME_LIMIT={solo}, after which a worker with "
                 "WORKER_POOL=solo counts as hung: raise TASK_TIME_LIMIT."
             )
-        if (limit := getattr(task, "time_limit", None)) and visible < limit + grace + 60:
+        if hard and visible < hard + grace + 60:
             found.append(
-                f"time_limit={limit} of the task {task.name} is too long: while it runs it would be given to a second "
-                f"worker. Make VISIBILITY_TIMEOUT at least time_limit + STOP_GRACE + 60 = {limit + grace + 60}."
+                f"time_limit={hard} of the task {task.name} is too long: while it runs it would be given to a second "
+                f"worker. Make VISIBILITY_TIMEOUT at least time_limit + STOP_GRACE + 60 = {hard + grace + 60}."
             )
     return found
 

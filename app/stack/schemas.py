@@ -52,6 +52,13 @@ def arguments_model(task: Task) -> type[BaseModel]:
     return create_model(task.name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
+@cache
+def _by_place(task: Task) -> tuple[str, ...]:
+    """The arguments of a task that may be given without their names; a canvas asks for each of its items."""
+    parameters = inspect.signature(task.run).parameters.items()
+    return tuple(name for name, each in parameters if each.kind != each.KEYWORD_ONLY)
+
+
 def bind(task: Task, args: list[Any], kwargs: dict[str, Any], chained: bool = False) -> dict[str, Any]:
     """The call's arguments by name, as they were sent, once they are known to fit.
 
@@ -62,7 +69,7 @@ def bind(task: Task, args: list[Any], kwargs: dict[str, Any], chained: bool = Fa
         ValueError: with the argument and the reason.
     """
     model = arguments_model(task)
-    names = [name for name, each in inspect.signature(task.run).parameters.items() if each.kind != each.KEYWORD_ONLY]
+    names = list(_by_place(task))
     if chained and not names:
         raise ValueError(f"{task.name} takes no argument, and would be given the result of the task before.")
     result = names.pop(0) if chained else None

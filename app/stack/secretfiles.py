@@ -183,7 +183,12 @@ def _read(path: Path) -> str | None:
 
 def _old(path: Path) -> list[str]:
     """Every value since the last `--finish`; a rotation that was broken off and begun again leaves several."""
-    return (_read(path.with_name(path.name + ".old")) or "").splitlines()
+    return (_read(_aside(path)) or "").splitlines()
+
+
+def _aside(path: Path) -> Path:
+    """Where a secret's old values are while it is rotated."""
+    return path.with_name(path.name + ".old")
 
 
 def _replace(path: Path, text: str) -> None:
@@ -192,7 +197,7 @@ def _replace(path: Path, text: str) -> None:
     For every secret they also say that its rotation has begun and was not finished.
     """
     if known := _read(path):
-        _write(path.with_name(path.name + ".old"), "\n".join([*_old(path), known]))
+        _write(_aside(path), "\n".join([*_old(path), known]))
     _write(path, text)
 
 
@@ -245,7 +250,7 @@ def main() -> None:
             replaced = rotate(options.folder, options.rotate)
         if options.finish:
             for path in _places(options.folder, options.finish):
-                path.with_name(path.name + ".old").unlink(missing_ok=True)
+                _aside(path).unlink(missing_ok=True)
         for file in replaced + make(options.folder, options.containers):
             print(f"made {file}")
     except ValueError as error:

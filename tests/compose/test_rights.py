@@ -73,8 +73,7 @@ def test_no_secret_is_in_an_environment_a_command_line_or_a_log(stack: Compose) 
 def test_each_service_sees_its_own_secrets_only_and_cannot_change_them(stack: Compose) -> None:
     values = secrets(stack)
     for service in (*ROLES, "redis", "db"):
-        pid = stack.pid(stack.containers(service)[0])
-        folder = Path(f"/proc/{pid}/root/run/secrets")
+        folder = stack.inside(stack.containers(service)[0], "run/secrets")
         own = {name.partition("/")[2] for name in values if name.startswith(f"{service}/")}
         assert {path.name for path in folder.iterdir()} == own | ({"users.acl"} if service == "redis" else set())
         for path in folder.iterdir():
@@ -86,7 +85,7 @@ def test_each_service_sees_its_own_secrets_only_and_cannot_change_them(stack: Co
 def test_what_flower_has_seen_is_in_a_volume_of_its_own_user(stack: Compose) -> None:
     container = stack.containers("flower")[0]
     (mount,) = [each for each in stack.inspect(container)["Mounts"] if each["Destination"] == "/run/app/flower"]
-    folder = Path(f"/proc/{stack.pid(container)}/root/run/app/flower").stat()
+    folder = stack.inside(container, "run/app/flower").stat()
 
     assert (mount["Type"], mount["Name"]) == ("volume", f"{stack.project}_flower")
     assert (folder.st_uid, stat.S_IMODE(folder.st_mode)) == (10001, 0o700)

@@ -166,6 +166,10 @@ class Compose:
         """The container's PID 1 as this machine sees it."""
         return int(self.inspect(container)["State"]["Pid"])
 
+    def inside(self, container: str, folder: str) -> Path:
+        """A folder of a container as this machine sees it."""
+        return Path("/proc", str(self.pid(container)), "root", folder)
+
     def health(self, container: str) -> str:
         state = self.inspect(container)["State"]
         return str(state.get("Health", {}).get("Status", state["Status"]))
