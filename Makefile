@@ -46,30 +46,39 @@ schedules-reset: .venv/.installed ## undo run-time changes to the schedules of t
 	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
-# Each of the two has its part of the files, in their order. The fuzzing leaves no CPU to others, so it comes by itself.
-TWO_STACKS = $(VENV)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Most of a test is waiting, so more run at a time than there are cores. What shares a stack or a fixture has a group,
+# and a group one process. The limits of waiting grow with the machine: tests/machine.py.
+AT_ONCE ?= 6
+PYTEST = $(VENV)/python -m pytest --dist loadgroup
+RINGS = tests/e2e tests/roles tests/windows tests/unit tests/bundle
 
-test: .venv/.dev .venv-fuzz/.installed ## run every test that needs no engine and no cluster
-	@# Each of the first has a Redis of its own and mostly waits, so three run at a time.
-	@$(VENV)/python -m pytest -n 3 tests/unit tests/bundle tests/roles tests/windows
-	@$(TWO_STACKS) tests/e2e -k "not test_fuzz"
-	@$(VENV)/python -m pytest tests/e2e -k test_fuzz
+test: .venv/.dev ## does it work? at most five minutes, without an engine and a cluster
+	@$(PYTEST) -n $(AT_ONCE) -m "not slow" $(RINGS)
+	@echo "left out: what takes long (outages, kills, every pool, clocks, Windows, fuzzing): make test-all runs that too"
 
-test-compose: .venv/.dev ## what only an engine can show, and the end-to-end tests on compose
-	@$(TWO_STACKS) tests/compose
-	@$(TWO_STACKS) tests/e2e --target compose -k "not test_fuzz"
-	@$(VENV)/python -m pytest tests/e2e --target compose -k test_fuzz
+test-all: test test-slow ## every test that needs no engine and no cluster
+
+test-slow: .venv/.dev .venv-fuzz/.installed
+	@$(PYTEST) -n $(AT_ONCE) -m slow $(RINGS)
+
+# The whole ring of a runtime, and of the end-to-end tests those in which runtimes differ.
+test-compose: .venv/.dev ## what only an engine can show, and what may differ there of the end-to-end tests
+	@$(PYTEST) -n 3 -m runtime tests/compose tests/e2e --target compose
+
+test-k8s: .venv/.dev ## the same on the cluster of KUBECONFIG, which has the image
+	@$(PYTEST) -n 3 -m runtime tests/k8s tests/e2e --target k8s
+
+e2e: .venv/.dev .venv-fuzz/.installed ## every end-to-end test on a stack of its own: make e2e TARGET=supervisor|compose|k8s
+	@$(PYTEST) -n 3 tests/e2e --target $(or $(TARGET),supervisor)
 
 # The tests with the mark `chaos`, which run above too; on Kubernetes they take minutes each and stand alone.
 chaos: .venv/.dev ## kill, freeze and cut off what runs, and count: make chaos TARGET=supervisor|compose|k8s
 ifeq ($(TARGET),k8s)
-	@$(MAKE) chaos-k8s
+	@$(PYTEST) tests/chaos
 else ifeq ($(TARGET),compose)
-	@$(TWO_STACKS) -m chaos tests/compose
-	@$(TWO_STACKS) -m chaos tests/e2e --target compose
+	@$(PYTEST) -n 3 -m chaos tests/compose tests/e2e --target compose
 else
-	@$(VENV)/python -m pytest -n 3 -m chaos tests/roles
-	@$(TWO_STACKS) -m chaos tests/e2e
+	@$(PYTEST) -n $(AT_ONCE) -m chaos tests/roles tests/e2e
 endif
 
 # Where the web role of each runtime answers; Kubernetes' is what you forward to it.
@@ -77,8 +86,8 @@ ADDRESS_supervisor = $$($(VENV)/python deploy/vm.py address)
 ADDRESS_compose = http://$$(docker compose port proxy 8080)
 ADDRESS_k8s = http://127.0.0.1:8000
 
-smoke: .venv/.dev ## the end-to-end tests against what runs: make smoke TARGET=supervisor
-	@$(VENV)/python -m pytest tests/e2e --target $(or $(TARGET),supervisor) --base-url "$(or $(BASE_URL),$(ADDRESS_$(or $(TARGET),supervisor)))"
+smoke: .venv/.dev ## prove the chain on what runs, and disturb nobody: make smoke TARGET=supervisor|compose|k8s [BASE_URL=]
+	@$(PYTEST) tests/smoke --runtime $(or $(TARGET),supervisor) --base-url "$(or $(BASE_URL),$(ADDRESS_$(or $(TARGET),supervisor)))"
 
 check: .venv/.dev ## ruff, mypy, shellcheck, yamllint, codespell
 	@$(VENV)/ruff check .
@@ -114,4 +123,5 @@ redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/secretf
 
 include docker/compose.mk k8s/cluster.mk
 
-.PHONY: help up down scale schedules-reset test test-compose chaos smoke check bench lock env-example redis-users
+.PHONY: help up down scale schedules-reset test test-all test-slow test-compose test-k8s e2e chaos smoke check bench lock \
+  env-example redis-users

@@ -9,13 +9,6 @@ down-k8s:
 rotate-secret-k8s:
 	@$(PYTHON) deploy/cluster.py rotate $(NAME)
 
-test-k8s: .venv/.dev ## what only a cluster can show, and the end-to-end tests on it (KUBECONFIG; the image is there)
-	@$(VENV)/python -m pytest tests/k8s
-	@$(VENV)/python -m pytest tests/e2e --target k8s
-
-chaos-k8s: .venv/.dev
-	@$(VENV)/python -m pytest tests/chaos
-
 .venv-scan/.installed: requirements/scan.txt
 	@echo "installing checkov into .venv-scan ..."
 	@$(PYTHON) -m venv .venv-scan
@@ -27,4 +20,4 @@ scan: .venv/.dev .venv-scan/.installed ## checkov over every rendered manifest; 
 	@$(VENV)/python -m tests.bundle.rendering > .venv-scan/rendered.yaml
 	@LOG_LEVEL=CRITICAL .venv-scan/bin/checkov -f .venv-scan/rendered.yaml --config-file .checkov.yaml
 
-.PHONY: up-k8s down-k8s rotate-secret-k8s test-k8s chaos-k8s scan
+.PHONY: up-k8s down-k8s rotate-secret-k8s scan

@@ -3,7 +3,11 @@
 python -m tests.bundle.rendering     print all of it, each object once
 """
 
+import fcntl
 import functools
+import hashlib
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -40,8 +44,8 @@ def command() -> list[str]:
     pytest.skip("neither kubectl nor kustomize is on PATH")
 
 
-def build(kustomization: str) -> subprocess.CompletedProcess[str]:
-    """What kustomize makes of an overlay with this text, in a copy of k8s/."""
+def build(kustomization: str) -> list[dict[str, Any]]:
+    """The objects that kustomize makes of an overlay with this text, in a copy of k8s/."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "k8s"
         shutil.copytree(K8S, copy)
@@ -51,15 +55,34 @@ def build(kustomization: str) -> subprocess.CompletedProcess[str]:
             overlay = copy
         else:
             (overlay / "kustomization.yaml").write_text(kustomization)
-        return subprocess.run([*command(), str(overlay)], capture_output=True, text=True, check=False)
+        done = subprocess.run([*command(), str(overlay)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # Python's own reader of YAML takes longer than kustomize.
+    return [item for item in yaml.load_all(done.stdout, getattr(yaml, "CSafeLoader", yaml.SafeLoader)) if item]
+
+
+@functools.cache
+def sources() -> bytes:
+    """All that kustomize reads, and the program: what was rendered from the same need not be rendered again."""
+    files = sorted(path for path in K8S.rglob("*") if path.is_file())
+    parts = [part for path in files for part in (str(path.relative_to(K8S)).encode(), path.read_bytes())]
+    return hashlib.sha256(b"\0".join([*map(str.encode, command()), *parts])).digest()
 
 
 @functools.cache
 def objects_of(kustomization: str) -> list[dict[str, Any]]:
-    """The objects that an overlay with this text makes."""
-    done = build(kustomization)
-    assert done.returncode == 0, done.stderr
-    return [item for item in yaml.safe_load_all(done.stdout) if item]
+    """The objects that an overlay with this text makes, from a file where another process rendered them already."""
+    kept = Path(tempfile.gettempdir()) / f"rendered-{os.getuid()}"
+    kept.mkdir(mode=0o700, exist_ok=True)
+    assert kept.stat().st_uid == os.getuid(), f"{kept} belongs to somebody else"
+    file = kept / f"{hashlib.sha256(sources() + kustomization.encode()).hexdigest()}.json"
+    with file.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            half = file.with_suffix(".half")
+            half.write_text(json.dumps(build(kustomization)))
+            half.replace(file)
+    return list(json.loads(file.read_text()))
 
 
 @functools.cache

@@ -16,6 +16,7 @@ from stack import __version__, secretfiles
 from stack.env import get
 from stack.roles import ROLES
 from stack.worker import HAND_BACK
+from tests.bundle.matches import matches
 
 PROJECT = Path(__file__).resolve().parents[2]
 LONG_RUNNING = {"web", "worker", "beat", "flower"}
@@ -52,20 +53,44 @@ def test_stop_times_are_in_order() -> None:
     assert all(grace <= int(supervisor()[f"program:{role}"]["stopwaitsecs"]) for role in LONG_RUNNING)
 
 
-def test_the_version_stands_once() -> None:
-    project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
-    assert project["project"]["version"] == __version__
-    assert f"## {__version__}" in (PROJECT / "CHANGELOG.md").read_text()
+# Every place of the version, and how often it stands there; a copy anywhere else is one that a release forgets.
+VERSIONS = {
+    "CHANGELOG.md": 1,
+    "app/stack/__init__.py": 1,
+    "compose.yaml": 3,
+    "k8s/base/kustomization.yaml": 1,
+    "pyproject.toml": 1,
+}
+
+
+def test_the_version_stands_in_its_known_places_and_nowhere_else() -> None:
+    assert tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"] == __version__
+    version = re.compile(rf"(?<![\w.]){re.escape(__version__)}(?![\w.])")
+    found = {}
+    for name in tracked(
+        ".py", ".md", ".sh", ".yaml", ".toml", ".conf", ".mk", ".cfg", ".example", "Dockerfile", "Makefile"
+    ):
+        if count := len(version.findall((PROJECT / name).read_text())):
+            found[name] = count
+    assert found == VERSIONS
+
+
+def tracked(*endings: str) -> list[str]:
+    """The files of these kinds that git knows and that are there."""
+    names = subprocess.check_output(["git", "ls-files", "-z"], cwd=PROJECT, text=True).rstrip("\0").split("\0")
+    found = [name for name in names if name.endswith(endings) and (PROJECT / name).is_file()]
+    assert len(found) > 20, "git lists no files here"
+    return found
 
 
 def test_readmes_role_table_is_the_role_table() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", (PROJECT / "README.md").read_text(), re.MULTILINE)
-    assert set(ROLES) == set(rows) & set(ROLES)
+    table = (PROJECT / "README.md").read_text().partition("\n## Roles\n")[2].partition("\n## ")[0]
+    assert sorted(ROLES) == sorted(matches(r"^\| `(\w+)` \|", table, least=6))
 
 
 def test_every_verb_that_the_readme_names_is_in_the_makefile() -> None:
     text = (PROJECT / "README.md").read_text()
-    verbs = set(re.findall(r"(?:^|`)make ([a-z][a-z0-9-]+)", text, re.MULTILINE))
+    verbs = set(matches(r"(?:^|`)make ([a-z][a-z0-9-]+)", text, least=10))
     listed = subprocess.check_output(["make", "help"], cwd=PROJECT, text=True)
     assert verbs - {line.split()[0] for line in listed.splitlines() if line} == set()
 
@@ -74,8 +99,13 @@ def test_every_verb_that_the_readme_names_is_in_the_makefile() -> None:
 def test_every_locked_requirement_has_hashes_and_no_address(lock: str) -> None:
     text = (PROJECT / "requirements" / f"{lock}.txt").read_text()
     assert "://" not in text
-    for requirement in re.findall(r"^([a-z][^ ]+==[^ ]+)(.*)$", text, re.MULTILINE):
-        assert requirement[1].endswith("\\"), f"{requirement[0]} has no hash"
+    # Whatever stands at the start of a line and is no comment is a requirement.
+    requirements = matches(r"^([^\s#].*)$", text, least=2)
+    for requirement in requirements:
+        assert re.fullmatch(r"[a-z0-9][\w.\[\],-]*==\S+( ;.*)? \\", requirement), (
+            f"{requirement} has no version or hash"
+        )
+    assert len(matches(r"^    --hash=sha256:[0-9a-f]{64}", text, least=2)) >= len(requirements)
 
 
 def test_the_image_gets_no_redis_server_and_no_supervisor() -> None:
@@ -86,7 +116,7 @@ def test_the_image_gets_no_redis_server_and_no_supervisor() -> None:
 def test_versions_in_the_lock_are_the_ones_that_pyproject_allows() -> None:
     from packaging.requirements import Requirement
 
-    locked = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", (PROJECT / "requirements/base.txt").read_text(), re.MULTILINE))
+    locked = dict(matches(r"^([a-z0-9-]+)==([^ ;]+)", (PROJECT / "requirements/base.txt").read_text(), least=30))
     for text in tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]:
         requirement = Requirement(text)
         assert requirement.specifier.contains(locked[requirement.name]), text
@@ -113,7 +143,7 @@ def test_redis_7_0_is_not_told_of_a_command_that_it_refuses_to_know(tmp_path: Pa
 
 def test_every_role_has_a_redis_user_with_a_password_of_its_own(tmp_path: Path) -> None:
     secretfiles.make(tmp_path)
-    hashes = re.findall(r"^user (\w+) on #([0-9a-f]{64}) ", secretfiles.acl(tmp_path), re.MULTILINE)
+    hashes = matches(r"^user (\w+) on #([0-9a-f]{64}) ", secretfiles.acl(tmp_path), least=5)
     assert {user for user, _ in hashes} >= LONG_RUNNING
     assert len({digest for _, digest in hashes}) == len(hashes)
     assert "user default off" in secretfiles.acl(tmp_path)
@@ -129,7 +159,7 @@ def test_secrets_are_made_once_and_readable_by_their_owner_alone(tmp_path: Path)
     ] == []
 
 
-def test_a_password_stays_known_to_redis_however_often_it_is_rotated_before_the_end(tmp_path: Path) -> None:
+def test_a_password_stays_known_to_redis_until_its_rotation_ends(tmp_path: Path) -> None:
     secretfiles.make(tmp_path)
     path, values = tmp_path / "web" / "redis_password", []
     for _ in range(3):
@@ -156,7 +186,7 @@ def test_the_end_of_one_rotation_leaves_what_another_still_needs(tmp_path: Path)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to the user who reads it")
-def test_in_containers_an_operators_own_secret_wins_and_each_file_belongs_to_its_reader(tmp_path: Path) -> None:
+def test_in_containers_an_own_secret_wins_and_belongs_to_its_reader(tmp_path: Path) -> None:
     own, folder = tmp_path / "own", tmp_path / "secrets"
     (own / "flower").mkdir(parents=True)
     (own / "flower" / "flower_password").write_text("mine")
@@ -166,7 +196,7 @@ def test_in_containers_an_operators_own_secret_wins_and_each_file_belongs_to_its
     assert (folder / "redis" / "users.acl").stat().st_uid == (folder / "db" / "postgres_password").stat().st_uid == 999
 
 
-def test_a_secret_for_a_service_that_there_is_not_is_one_line_that_names_it(tmp_path: Path) -> None:
+def test_a_secret_for_an_unknown_service_is_one_line_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "own" / "wbe").mkdir(parents=True)
     (tmp_path / "own" / "wbe" / "api_token").write_text("mine")
     command = [sys.executable, "-m", "stack.secretfiles", tmp_path / "secrets", "--containers", tmp_path / "own"]
@@ -179,17 +209,20 @@ def test_a_secret_for_a_service_that_there_is_not_is_one_line_that_names_it(tmp_
 
 
 def test_nothing_names_a_path_of_one_machine() -> None:
-    tracked = subprocess.check_output(["git", "ls-files", "-z"], cwd=PROJECT, text=True).split("\0")
     home = re.compile(r"(^|[\s\"'=(])/(home|root|Users)/\w")
-    texts = [
-        path for name in tracked if name and (path := PROJECT / name).suffix in (".py", ".md", ".sh", ".yaml", ".conf")
-    ]
-    assert [str(path) for path in texts if path.exists() and home.search(path.read_text())] == []
+    texts = tracked(".py", ".md", ".sh", ".yaml", ".conf")
+    assert [name for name in texts if home.search((PROJECT / name).read_text())] == []
+
+
+def test_the_name_of_a_test_is_a_sentence_of_at_most_70_characters() -> None:
+    text = "".join(path.read_text() for path in (PROJECT / "tests").rglob("test_*.py"))
+    names = matches(r"^def (test_\w+)\(", text, least=200)
+    assert [name for name in names if len(name) > 70] == []
 
 
 def test_each_thing_that_the_tutorial_shows_names_tests_that_exist() -> None:
     page = PROJECT / "docs" / "tutorial.md"
-    rows = re.findall(r"^\|(.+)\|(.+)\|(.+)\|$", page.read_text(), re.MULTILINE)[2:]
+    rows = matches(r"^\|(.+)\|(.+)\|(.+)\|$", page.read_text(), least=17)[2:]
     assert len(rows) == 15
     for shown, _, proofs in rows:
         named = re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", proofs)
@@ -198,16 +231,21 @@ def test_each_thing_that_the_tutorial_shows_names_tests_that_exist() -> None:
             assert f"\ndef {name}(" in (page.parent / file).read_text(), f"{file} has no {name}"
 
 
-def test_the_readmes_rows_lead_to_the_files_of_the_tests_that_the_page_names() -> None:
+def test_the_readmes_rows_lead_to_the_tests_that_the_page_names() -> None:
     page, readme = ((PROJECT / name).read_text() for name in ("docs/tutorial.md", "README.md"))
     named = [set(re.findall(r"\]\(\.\./(tests/[^)]+)\)", row)) for row in page.splitlines() if "](../tests/" in row]
     listed = [set(re.findall(r"\]\((tests/[^)]+)\)", row)) for row in readme.splitlines() if "](tests/" in row]
+    assert len(named) == 15
     assert listed == named
 
 
 def test_every_link_within_the_documentation_leads_somewhere() -> None:
     pages = [page for folder in ("docs", "deploy", "k8s") for page in (PROJECT / folder).rglob("*.md")]
-    for page in [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *pages]:
-        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
-            gone = "app/demo" in target and not (PROJECT / "app/demo").exists()
-            assert gone or (page.parent / target).exists(), f"{page.name}: {target}"
+    pages = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *pages]
+    links = [
+        (page, target) for page in pages for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text())
+    ]
+    assert len(links) > 60
+    for page, target in links:
+        gone = "app/demo" in target and not (PROJECT / "app/demo").exists()
+        assert gone or (page.parent / target).exists(), f"{page.name}: {target}"

@@ -27,7 +27,7 @@ def images(objects: list[dict[str, Any]]) -> dict[str, list[str]]:
     }
 
 
-def test_down_takes_away_all_that_is_rendered_but_the_secret_the_volumes_and_their_namespace() -> None:
+def test_down_takes_away_all_but_the_secret_the_volumes_and_the_namespace() -> None:
     rendered = {kind for name in ALL for kind, _ in render(name)} - KEPT
     taken = [SHORT.get(kind, kind) for kind in (*TOOL["SCALERS"], *TOOL["WORKLOADS"], *TOOL["REST"])]
     assert sorted(taken) == sorted(kind.lower() for kind in rendered)

@@ -9,6 +9,7 @@ import yaml
 
 from stack import __version__
 from stack.env import VARS
+from tests.bundle.matches import matches
 from tests.e2e.supervisor import CHECKOUT
 
 COMPOSE = (CHECKOUT / "compose.yaml").read_text()
@@ -16,8 +17,8 @@ DOC = (CHECKOUT / "deploy" / "compose.md").read_text()
 
 
 def test_every_variable_of_compose_is_the_product_s_or_documented() -> None:
-    used = set(re.findall(r"\$\{(\w+)", COMPOSE))
-    documented = set(re.findall(r"`([A-Z_]+)`", "".join(re.findall(r"^\|.*", DOC, re.MULTILINE))))
+    used = set(matches(r"\$\{(\w+)", COMPOSE, least=10))
+    documented = set(matches(r"`([A-Z_]+)`", "".join(matches(r"^\|.*", DOC, least=5)), least=5))
 
     assert not used - set(VARS) - documented
     assert not documented - used - set(VARS), "documented, and read by nothing"
@@ -25,23 +26,25 @@ def test_every_variable_of_compose_is_the_product_s_or_documented() -> None:
 
 def test_every_default_is_the_product_s() -> None:
     published = {"WEB_BIND", "FLOWER_BIND", "STOP_GRACE"}
-    for name, default in re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE):
-        if name in published:
-            assert default == VARS[name].default, name
+    defaults = [pair for pair in matches(r"\$\{(\w+):-([^}]*)\}", COMPOSE, least=10) if pair[0] in published]
+    assert {name for name, _ in defaults} == published
+    for name, default in defaults:
+        assert default == VARS[name].default, name
 
 
 def test_no_base_image_names_a_registry_and_each_has_a_tag() -> None:
     dockerfile = (CHECKOUT / "docker" / "Dockerfile").read_text()
-    stages = set(re.findall(r" AS (\w+)", dockerfile))
-    bases = set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) - stages
-    for image in bases | set(re.findall(r"image: ([a-z]\S+)", COMPOSE)):
+    stages = set(matches(r" AS (\w+)", dockerfile, least=3))
+    bases = set(matches(r"^FROM (\S+)", dockerfile, least=3)) - stages
+    assert bases, "every stage would be one of another stage"
+    for image in bases | set(matches(r"image: ([a-z]\S+)", COMPOSE, least=2)):
         assert re.fullmatch(r"[a-z]+:[\w.-]+", image), image
     assert "# syntax" not in dockerfile
 
 
 def test_one_variable_has_one_default_and_the_tag_is_the_version() -> None:
     defaults: dict[str, set[str]] = {}
-    for name, default in re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE):
+    for name, default in matches(r"\$\{(\w+):-([^}]*)\}", COMPOSE, least=10):
         defaults.setdefault(name, set()).add(default)
 
     assert {name: values for name, values in defaults.items() if len(values) > 1} == {}

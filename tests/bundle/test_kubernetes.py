@@ -136,9 +136,7 @@ def test_stop_times_are_in_order(combination: str) -> None:
 
 
 @every_combination
-def test_every_variable_is_one_of_the_role_table_and_every_secret_file_is_mounted(
-    combination: str, tmp_path: Path
-) -> None:
+def test_every_variable_is_known_and_every_secret_file_is_mounted(combination: str, tmp_path: Path) -> None:
     known = {name for var in VARS.values() for name in ([var.name, f"{var.name}_FILE"][: 1 + (var.kind == "secret")])}
     for name, item in workloads(combination).items():
         if item["kind"] != "Deployment":

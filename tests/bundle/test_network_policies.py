@@ -101,7 +101,7 @@ def test_every_pod_is_selected_in_both_directions(combination: str) -> None:
         assert policies.of(direction, pod), f"{pod.name}: {direction} is open"
 
 
-def test_a_managed_redis_at_a_private_address_is_reached_by_the_rule_for_it_alone() -> None:
+def test_a_managed_redis_is_reached_by_the_rule_for_it_alone() -> None:
     """The worker's way to the internet would hide that its way to the managed services is missing."""
     policies, ours, _ = setting("production")
     own = Policies([item for item in policies.objects if item["metadata"]["name"].startswith("managed-")])

@@ -100,7 +100,7 @@ def test_a_deploy_that_stops_half_way_says_what_runs_and_can_be_undone(engine: E
     assert set(engine.runs.values()) == {"one"}
 
 
-def test_where_only_flower_does_not_start_the_new_version_is_the_one_that_runs(engine: Engine) -> None:
+def test_where_only_flower_does_not_start_the_new_version_runs(engine: Engine) -> None:
     engine.deploy("two")
 
     said = engine.deploy("three", breaks="flower")
@@ -128,9 +128,7 @@ def test_two_deploys_at_once_are_refused() -> None:
     assert "another deploy or rotation runs" in done.stderr
 
 
-def test_a_deploy_pulls_nothing_over_the_image_that_was_built_or_gone_back_to(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_deploy_pulls_nothing_over_the_image_that_was_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "docker").write_text("#!/bin/sh\necho $PULL_POLICY\n")
     (tmp_path / "docker").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

@@ -35,11 +35,23 @@ def test_two_webs_and_two_workers_run_and_one_of_everything_else(combination: st
             assert item["spec"]["replicas"] == (2 if name in two else 1), name
 
 
-@every_combination
+# Every combination that has an autoscaler, and what it owns.
+AUTOSCALED = {
+    "k8s/components/autoscaling-hpa#0": {"web", "worker"},
+    "production": {"web", "worker"},
+    KEDA: {"worker"},
+    "k8s/components/autoscaling-keda#1": {"worker"},
+}
+
+
+def test_the_combinations_with_an_autoscaler_are_these() -> None:
+    assert {name: set(scaled(name)) for name in ALL if scaled(name)} == AUTOSCALED
+
+
+@pytest.mark.parametrize("combination", AUTOSCALED)
 def test_a_number_that_an_autoscaler_owns_is_not_set_back_by_an_apply(combination: str) -> None:
-    for name in scaled(combination):
+    for name in AUTOSCALED[combination]:
         assert "replicas" not in deployments(combination)[name]["spec"], name
-    assert set(scaled(combination)) <= {"web", "worker"}
 
 
 def test_scaling_on_cpu_never_leaves_one_alone() -> None:

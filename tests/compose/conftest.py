@@ -1,6 +1,7 @@
 """What only compose can show. One stack for the session, in a copy of the checkout; skipped where no engine answers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,20 @@ from tests.e2e.compose import Compose, engine
 from tests.e2e.targets import ends_of_logs
 
 STACK = pytest.StashKey[Compose]()
+HERE = Path(__file__).parent
+# These make a stack or an image of their own, so they need not wait for the others.
+APART = ("test_dev", "test_files", "test_image", "test_own_secrets", "test_tls")
+# Two stacks run side by side: each has its files, about half of the time.
+SECOND = ("test_database", "test_running", "test_stop")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.runtime)
+            group = item.path.stem if item.path.stem in APART else f"compose-{1 + (item.path.stem in SECOND)}"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,5 @@
 """PostgreSQL as the demo's database: a task is sent when its transaction commits, and an outage is told as one."""
 
-import time
 from typing import Any
 
 import pytest
@@ -8,7 +7,8 @@ import requests
 
 from tests.e2e.client import Client
 from tests.e2e.compose import Compose
-from tests.e2e.test_outage import down, hung
+from tests.e2e.test_outage import down, hung, timed
+from tests.machine import patience
 from tests.waiting import stays, wait_until
 
 IN_A_TRANSACTION = """
@@ -28,9 +28,7 @@ except ValueError:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_task_of_a_transaction_is_sent_when_it_commits_and_not_when_it_fails(
-    stack: Compose, api: Client, fails: bool
-) -> None:
+def test_a_task_of_a_transaction_is_sent_when_it_commits_only(stack: Compose, api: Client, fails: bool) -> None:
     before = api.counters("mul")["success"]
 
     def ran() -> int:
@@ -41,7 +39,7 @@ def test_a_task_of_a_transaction_is_sent_when_it_commits_and_not_when_it_fails(
         assert process.stdout
         assert process.stdout.readline() == "before\n"
         stays(lambda: ran() == 0, 2)
-        process.communicate(timeout=20)  # it goes on, to the end of its transaction
+        process.communicate(timeout=patience(20))  # it goes on, to the end of its transaction
 
     assert process.returncode == 0
     if fails:
@@ -52,19 +50,15 @@ def test_a_task_of_a_transaction_is_sent_when_it_commits_and_not_when_it_fails(
 
 @pytest.mark.chaos
 @pytest.mark.parametrize("outage", [down, hung])
-def test_while_the_database_is_away_who_needs_it_is_told_and_who_does_not_goes_on(
-    stack: Compose, api: Client, outage: Any
-) -> None:
+def test_while_the_database_is_away_only_who_needs_it_is_told(stack: Compose, api: Client, outage: Any) -> None:
     csv = {"file": ("a.csv", "a,b\n1,2\n")}
     with outage(stack, "db"):
-        took = []
-        for _ in range(3):
-            begun = time.monotonic()
-            answer = requests.post(f"{stack.base_url}/api/datasets", files=csv, timeout=20)
-            took.append(time.monotonic() - begun)
+
+        def politely(answer: requests.Response) -> None:
             assert "database" in api.error(answer, 503)
             assert int(answer.headers["Retry-After"]) > 0
-        assert sorted(took)[1] < 2, took  # one of three may meet another stack's build
+
+        timed(lambda: requests.post(f"{stack.base_url}/api/datasets", files=csv, timeout=20), politely, within=2)
         assert api.run("add", 2, 3)["result"] == 5
         assert api.get("/livez").status_code == 200
         assert api.get("/readyz").json()["missing"] == ["database"]

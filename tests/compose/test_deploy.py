@@ -20,7 +20,7 @@ def change(stack: Compose, text: str) -> None:
     file.write_text(file.read_text() + f"\n# {text}\n")
 
 
-def test_a_deploy_under_load_fails_no_request_and_loses_and_repeats_no_task(stack: Compose, api: Client) -> None:
+def test_a_deploy_under_load_fails_no_request_and_loses_no_task(stack: Compose, api: Client) -> None:
     before, sleeps = images(stack), Runs(api, "sleep")
     change(stack, "a new version")
 
@@ -72,7 +72,7 @@ def test_a_version_that_does_not_start_leaves_the_old_one_at_work(
         assert images(stack) == before
 
 
-def test_a_rollback_brings_the_image_before_back_and_refuses_to_do_it_twice(stack: Compose, api: Client) -> None:
+def test_a_rollback_brings_the_image_before_back_and_only_once(stack: Compose, api: Client) -> None:
     before = images(stack)
     change(stack, "a version to regret")
     assert stack.run("make", "deploy", "TARGET=compose").returncode == 0
@@ -97,7 +97,7 @@ class Migration(migrations.Migration):
 """
 
 
-def test_a_roll_out_with_a_pending_migration_applies_it_once_and_fails_no_request(stack: Compose, api: Client) -> None:
+def test_a_deploy_with_a_migration_applies_it_and_fails_no_request(stack: Compose, api: Client) -> None:
     (stack.root / "app/demo/migrations/0003_note.py").write_text(MIGRATION)
 
     with load(api) as seen:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.client import Client
 from tests.e2e.compose import Compose
+from tests.machine import patience
 from tests.waiting import wait_until
 
 
@@ -21,7 +22,7 @@ def dev() -> Iterator[Compose]:
         target.remove()
 
 
-def test_a_changed_line_is_seen_by_every_role_within_seconds_though_a_task_sleeps(dev: Compose) -> None:
+def test_a_changed_line_is_seen_by_every_role_though_a_task_sleeps(dev: Compose) -> None:
     api = Client(dev.base_url)
     assert api.run("ping")["result"] == "pong"
     api.reaches(api.submit("sleep", 300), "STARTED")
@@ -53,5 +54,5 @@ def test_a_changed_line_is_seen_by_every_role_within_seconds_though_a_task_sleep
     wait_until(lambda: dev.run("docker", "logs", worker).stdout.count("reload: a file changed") > restarts, 10)
     begun = time.monotonic()
     dev.run("docker", "stop", "--time", "60", worker)
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < patience(20)
     assert dev.inspect(worker)["State"]["ExitCode"] == 0

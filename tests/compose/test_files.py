@@ -7,11 +7,17 @@ import subprocess
 import pytest
 
 from tests.e2e.supervisor import CHECKOUT, copy_checkout
+from tests.machine import patience
 
 
 def compose(*arguments: str) -> str:
     done = subprocess.run(
-        ["docker", "compose", *arguments], cwd=CHECKOUT, capture_output=True, text=True, timeout=60, check=False
+        ["docker", "compose", *arguments],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=patience(60),
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -25,7 +31,7 @@ def test_compose_reads_the_files_without_a_word(files: tuple[str, ...]) -> None:
     compose(*[word for file in files for word in ("-f", file)], "config", "--quiet")
 
 
-def test_every_long_running_service_is_checked_and_every_one_shot_is_waited_for() -> None:
+def test_every_service_is_checked_and_every_one_shot_is_waited_for() -> None:
     services = json.loads(compose("config", "--format", "json"))["services"]
     waited = {name for service in services.values() for name in service.get("depends_on", {})}
     for name, service in services.items():

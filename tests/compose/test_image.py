@@ -6,7 +6,6 @@ import re
 import subprocess
 import tarfile
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.supervisor import CHECKOUT, copy_checkout
+from tests.machine import patience
 
 MB = 1_000_000
 BASE = "python:3.13-slim-trixie"
@@ -36,18 +36,15 @@ class Image:
         self.root, self.name = root, f"image-test:{uuid.uuid4().hex[:8]}"
         self.build()
 
-    def build(self) -> float:
-        """Build it and return the seconds that took."""
-        begun = time.monotonic()
+    def build(self) -> None:
         run("docker", "build", "-q", "-f", "docker/Dockerfile", "-t", self.name, ".", cwd=self.root)
-        return time.monotonic() - begun
 
     def sh(self, script: str) -> str:
         return run("docker", "run", "--rm", "--network", "none", "--entrypoint", "sh", self.name, "-c", script)
 
 
 def run(*command: str, **options: Any) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=patience(600), check=False, **options)
     assert done.returncode == 0, f"{command} failed:\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -92,21 +89,16 @@ def test_the_image_keeps_its_budget(image: Image) -> None:
     assert compressed < 40 * MB
 
 
-def test_a_changed_line_is_built_in_two_seconds_and_rewrites_a_small_layer(image: Image) -> None:
+def test_a_changed_line_rewrites_less_than_a_megabyte(image: Image) -> None:
+    """How long that takes is a figure of `make bench TARGET=compose`."""
+    before = layers(image.name)
+    file = image.root / "app" / "demo" / "tasks.py"
+    file.write_text(file.read_text() + f"\n# a change: {uuid.uuid4()}\n")
     image.build()
-    seconds, before = [], layers(image.name)
-    for number in range(12):
-        file = image.root / "app" / "demo" / "tasks.py"
-        file.write_text(file.read_text() + f"\n# change {number} {uuid.uuid4()}\n")
-        seconds.append(image.build())
-        if seconds[-1] < 2 and number >= 2:
-            break
 
-    rewritten = sum(size for size, _ in sizes(image.name, skip=before).values())
-    print(f"a changed line: {min(seconds):.2f} s, {rewritten / MB:.2f} MB of layers rewritten")
-    assert rewritten < 1 * MB
-    # The quickest: what else the machine does at the time only adds to it.
-    assert min(seconds) < 2, seconds
+    rewritten = {digest: size for digest, (size, _) in sizes(image.name, skip=before).items()}
+    assert rewritten, "the changed line is not in the image"
+    assert sum(rewritten.values()) < 1 * MB, rewritten
 
 
 def test_the_image_runs_as_a_user_without_rights_over_its_own_code(image: Image) -> None:
@@ -175,7 +167,7 @@ def test_the_labels_say_what_it_is(image: Image) -> None:
 
 def test_a_role_without_its_secrets_says_which_and_stops(image: Image) -> None:
     done = subprocess.run(
-        ["docker", "run", "--rm", image.name, "web"], capture_output=True, text=True, timeout=60, check=False
+        ["docker", "run", "--rm", image.name, "web"], capture_output=True, text=True, timeout=patience(60), check=False
     )
     assert done.returncode == 1
     assert "SECRET_KEY_FILE" in done.stderr

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.e2e.client import Client, lines_of
 from tests.e2e.compose import Compose
+from tests.e2e.test_outage import refused
 from tests.traffic import Ticks
 from tests.waiting import stays, wait_until
 
@@ -165,7 +165,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.chaos
-def test_a_silent_name_server_does_not_slow_the_answer_while_redis_is_stopped(stack: Compose, api: Client) -> None:
+def test_a_silent_name_server_slows_no_answer_while_redis_is_stopped(stack: Compose, api: Client) -> None:
     gateway = stack.run(
         "docker", "network", "inspect", f"{stack.project}_front", "--format", "{{(index .IPAM.Config 0).Gateway}}"
     ).stdout.strip()
@@ -187,11 +187,7 @@ def test_a_silent_name_server_does_not_slow_the_answer_while_redis_is_stopped(st
                 assert api.run("add", 1, 1)["result"] == 2
             stack.stop("redis")
             for _ in range(4):
-                begun = time.monotonic()
-                answer = api.call("POST", "/api/tasks/add", json={"args": [1, 2]}, timeout=20)
-                took = time.monotonic() - begun
-                assert "Redis" in api.error(answer, 503)
-                assert took < 2, f"{took:.2f} s"
+                refused(api, "POST", "/api/tasks/add", json={"args": [1, 2]})
             silent.settimeout(1)
             assert silent.recv(512)  # it was asked
         finally:

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.e2e.supervisor import CHECKOUT
+from tests.machine import patience
 
 CHROMIUM = Path("/usr/bin/chromium")
 QUIET = [
@@ -16,13 +17,13 @@ QUIET = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 REPORT = CHECKOUT / "report"
-expect.set_options(timeout=20_000)  # two browsers and two stacks may share the machine
 
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}: sudo apt install chromium")
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
+    expect.set_options(timeout=patience(20_000))  # two browsers and two stacks may share the machine
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield browser
@@ -36,7 +37,7 @@ def opened(browser: Browser, url: str, token: str = "", **options: Any) -> Itera
     A server whose API is not open is given the token, as a person would.
     """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(patience(30_000))
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(url)

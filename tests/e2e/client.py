@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from tests.machine import patience
 from tests.waiting import stays, wait_until
 
 JSON = {"Content-Type": "application/json"}
@@ -22,7 +23,8 @@ class Client:
 
     def call(self, method: str, path: str, timeout: float = 40, **options: Any) -> requests.Response:
         headers = self.headers | options.pop("headers", {})
-        return requests.request(method, self.base_url + path, headers=headers, timeout=timeout, **options)
+        limit = patience(timeout)
+        return requests.request(method, self.base_url + path, headers=headers, timeout=limit, **options)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.call("GET", path, **options)
@@ -42,10 +44,10 @@ class Client:
         return dict(answer.json())
 
     def done(self, task_id: str, within: float = 10) -> dict[str, Any]:
-        """The task's record once it is ready, at most `within` seconds from now."""
-        end = time.monotonic() + within
+        """The task's record once it is ready; at most `within` seconds from now, more on a slow machine."""
+        end = time.monotonic() + patience(within)
         while not (state := self.state(task_id, wait=max(0, min(25, end - time.monotonic()))))["ready"]:
-            assert time.monotonic() < end, f"not ready within {within} s: {state}"
+            assert time.monotonic() < end, f"not ready within {patience(within):g} s: {state}"
         return state
 
     def run(self, task: str, *args: Any, within: float = 10, **options: Any) -> dict[str, Any]:
@@ -60,7 +62,7 @@ class Client:
             assert seen["state"] == state, seen
             return seen
 
-        return wait_until(look, within, every=0.02) or {}
+        return wait_until(look, within, every=0.05) or {}
 
     def settled(self, within: float = 20) -> None:
         """Wait, after an outage of Redis, until every web process has found out that it is back.

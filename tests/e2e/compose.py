@@ -17,6 +17,8 @@ import requests
 
 import redis
 from tests.e2e.supervisor import CHECKOUT, SHELL, copy_checkout, free_ports
+from tests.e2e.targets import refusals
+from tests.machine import patience
 from tests.waiting import wait_until
 
 DOCKER = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "BUILDX_CONFIG")
@@ -45,28 +47,6 @@ class Compose:
         self.env |= {"COMPOSE_PROJECT_NAME": self.project, "TAG": self.project}
         # As its operator would: compose reads this file, and gives it to every role.
         (self.root / ".env").write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
-
-    @classmethod
-    def running(cls, base_url: str) -> "Compose | None":
-        """The checkout's own stack where it runs at `base_url`, else None."""
-        target = cls.__new__(cls)
-        target.root, address = CHECKOUT, base_url.partition("://")[2].replace("localhost", "127.0.0.1").rstrip("/")
-        done = subprocess.run(
-            ["docker", "ps", "--filter", "label=com.docker.compose.service=proxy", "--format", "{{json .}}"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        for line in done.stdout.splitlines():
-            labels = dict(pair.partition("=")[::2] for pair in json.loads(line)["Labels"].split(","))
-            if f"{address}->" in json.loads(line)["Ports"]:
-                target.project = labels["com.docker.compose.project"]
-                target._address(address, "")
-                container = target.containers("flower")[0]
-                target._address(address, target.run("docker", "port", container, "5555").stdout.strip())
-                target.env |= {"COMPOSE_PROJECT_NAME": target.project}
-                token = target.run("docker", "exec", target.containers("web")[0], "cat", "/run/secrets/api_token")
-                target.api_token = token.stdout.strip() if token.returncode == 0 else ""
-                return target
-        return None
 
     def _address(self, web: str, flower: str) -> None:
         self.env = {name: os.environ[name] for name in (*SHELL, *DOCKER) if name in os.environ}
@@ -126,12 +106,22 @@ class Compose:
             for container in self.containers(role, stopped=True)
         )
 
+    def refused(self) -> list[str]:
+        with self.redis() as admin:
+            return refusals(admin)
+
     # ---- What only this target can do
 
     def run(self, *command: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the target's folder, as its operator would."""
         return subprocess.run(
-            command, cwd=self.root, env=self.env | env, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            cwd=self.root,
+            env=self.env | env,
+            capture_output=True,
+            text=True,
+            timeout=patience(timeout),
+            check=False,
         )
 
     def popen(self, *command: str) -> subprocess.Popen[str]:
@@ -182,12 +172,15 @@ class Compose:
 
         wait_until(healthy, within)
 
-    def redis(self) -> Any:
-        """A client with the operator's rights. The network has no way out, but this machine is a part of it."""
+    def redis(self, user: str = "admin", password: str = "") -> Any:
+        """A client, with the operator's rights where no other user is named.
+
+        The network has no way out, but this machine is a part of it.
+        """
         networks = self.inspect(self.containers("redis")[0])["NetworkSettings"]["Networks"]
-        password = self.exec("redis", "cat", "/run/secrets/admin_password").strip()
+        password = password or self.exec("redis", "cat", "/run/secrets/admin_password").strip()
         host = networks[f"{self.project}_broker"]["IPAddress"]
-        return redis.Redis(host=host, username="admin", password=password, decode_responses=True, socket_timeout=5)
+        return redis.Redis(host=host, username=user, password=password, decode_responses=True, socket_timeout=5)
 
     @contextmanager
     def restarted_with(self, role: str, line: str) -> Iterator[None]:

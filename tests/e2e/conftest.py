@@ -1,7 +1,6 @@
-"""The end-to-end ring: one stack for the session, through its front door, in any runtime.
+"""The end-to-end ring: a stack of its own for the session, through its front door, in any runtime.
 
-pytest tests/e2e                                         a private copy of the checkout under supervisord
-pytest tests/e2e --base-url http://127.0.0.1:8000        a stack that runs already
+pytest tests/e2e [--target supervisor|compose|k8s]
 """
 
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any, Protocol, cast
 import pytest
 from playwright.sync_api import Browser, Page
 
+from tests.conftest import Beyond
 from tests.e2e.browser import chromium, opened
 from tests.e2e.client import Client
 from tests.e2e.supervisor import Supervisor
@@ -20,60 +20,44 @@ from tests.e2e.targets import Operated, Target, ends_of_logs
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("e2e")
     group.addoption("--target", choices=("supervisor", "compose", "k8s"), default="supervisor", help="the runtime")
-    group.addoption("--base-url", default="", help="test the stack that runs there; nothing is started or removed")
 
 
 class Stopped(Protocol):
     def __call__(self, role: str) -> Any: ...
 
 
-class Elsewhere:
-    """A stack that runs already and of which only the address is known."""
+# Under supervisord three stacks run side by side where there are processes for three (`-n`): each has its files, about a
+# third of the time. Elsewhere a stack is dear, and one serves all.
+STACKS = {
+    "test_beat": 2,
+    "test_canvas": 2,
+    "test_canvas_revoked": 2,
+    "test_tasks": 2,
+    "test_workers": 2,
+    "test_load": 3,
+    "test_page": 3,
+    "test_page_live": 3,
+    "test_page_schedules": 3,
+    "test_queue": 3,
+}
+# Those that stop Redis or the whole stack come when all others have passed.
+LATE = ("test_flower", "test_outage", "test_roles", "test_vm")
 
-    flower_url = flower_password = api_token = ""
-    keeps = True
 
-    def __init__(self, base_url: str):
-        self.base_url = base_url.rstrip("/")
-
-    def __getattr__(self, name: str) -> Any:
-        pytest.skip(f"needs control over the processes ({name}), and --base-url gives only an address")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Beat's tests read some minutes of its log: they come when others have passed the time, and before the tests that
-    # stop Redis, during which beat does not tick.
-    late = [
-        "test_beat",
-        "test_flower",
-        "test_outage",
-        "test_page",
-        "test_page_live",
-        "test_page_schedules",
-        "test_roles",
-        "test_vm",
-        "test_workers",
-        "test_rights",  # what Redis refused in all that went before
-    ]
-    items.sort(key=lambda item: late.index(item.path.stem) if item.path.stem in late else -1)
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LATE.index(item.path.stem) if item.path.stem in LATE else -1)
+    one = config.getoption("--target") != "supervisor"
+    for item in items:
+        if item.path.parent.name == "e2e" and not item.get_closest_marker("xdist_group"):
+            number = 1 if one else STACKS.get(item.path.stem, 1)
+            item.add_marker(pytest.mark.xdist_group(f"stack-{number}"))
 
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Target]:
     """The stack under test."""
-    runtime, base_url = request.config.getoption("--target"), request.config.getoption("--base-url")
-    if base_url:
-        own: Any = Supervisor.running(base_url) if runtime == "supervisor" else None
-        if runtime == "compose":
-            from tests.e2e.compose import Compose as Running
-
-            own = Running.running(base_url)
-        if runtime == "k8s":
-            from tests.e2e.k8s import Kubernetes as InCluster
-
-            own = InCluster.running(base_url)
-        yield own or Elsewhere(base_url)
-        return
+    runtime = request.config.getoption("--target")
     if runtime == "k8s":
         from tests.e2e.k8s import Kubernetes, cluster
 
@@ -92,11 +76,30 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Target]:
         target.up()
         request.config.stash[STACK] = target
         yield target
+        nothing_refused(target)
     finally:
         target.remove()
 
 
 STACK = pytest.StashKey[Target]()
+
+
+class Refused(Beyond):
+    """A role asked of Redis what its user may not do: no second try makes that good."""
+
+
+def nothing_refused(stack: Target) -> None:
+    if refused := stack.refused():
+        raise Refused(f"Redis refused: {refused}")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_refused(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever the roles did in a test, Redis refused them nothing. Asked after each: a restart forgets it."""
+    stack = request.getfixturevalue("stack") if "stack" in request.fixturenames else None
+    yield
+    if stack and hasattr(type(stack), "restarted_with"):  # a cluster is asked once, at the end: it takes a second
+        nothing_refused(stack)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 from tests.e2e.supervisor import CHECKOUT, SHELL
+from tests.machine import patience
 from tests.waiting import wait_until
 
 KINDS = {"redis": "statefulset", "db": "statefulset"}
@@ -54,17 +54,7 @@ class Kubernetes:
         self.components = ("postgres", "network-policies", *components)
         self.patches = list(patches)
         self.variables = variables
-        self.forwarded = ""
         self.write()
-
-    @classmethod
-    def running(cls, base_url: str) -> "Kubernetes | None":
-        """The quickstart's stack on the cluster of KUBECONFIG, its web role forwarded to `base_url`; else None."""
-        target = cls.__new__(cls)
-        target.env = {name: os.environ[name] for name in (*SHELL, "KUBECONFIG") if name in os.environ}
-        base = yaml.safe_load((CHECKOUT / "k8s" / "base" / "kustomization.yaml").read_text())
-        target.namespace, target.counts, target.forwarded = base["namespace"], {}, base_url.rstrip("/")
-        return target if not cluster() and target.run("get", "deployment", "web").returncode == 0 else None
 
     def write(self, images: str = "") -> None:
         """The overlay, as a user would write it; `images` is a tag in place of the base's."""
@@ -84,7 +74,7 @@ class Kubernetes:
 
     @property
     def base_url(self) -> str:
-        return self.forwarded or self.address("web")
+        return self.address("web")
 
     @property
     def flower_url(self) -> str:
@@ -117,8 +107,6 @@ class Kubernetes:
             self.stop(role)
 
     def stop(self, role: str) -> None:
-        if role == "web" and self.forwarded:
-            pytest.skip("the port-forward would end with its pod")
         self.counts[role] = self.replicas(role)
         self._replicas(role, 0)
 
@@ -158,13 +146,27 @@ class Kubernetes:
             for name, previous in wanted
         )
 
+    def refused(self) -> list[str]:
+        # Pairs of lines, a name and its value, for each entry.
+        lines = self.redis("ACL", "LOG").splitlines()
+        self.redis("ACL", "LOG", "RESET")
+        names = [index for index, line in enumerate(lines) if line == "reason"]
+        entries = [dict(zip(lines[at - 2 : at + 12 : 2], lines[at - 1 : at + 13 : 2], strict=False)) for at in names]
+        return [str(entry) for entry in entries if entry["reason"] != "auth"]
+
     # ---- What only this target can do
 
     def run(self, *arguments: str, timeout: float = 300, text: str | None = None) -> subprocess.CompletedProcess[str]:
         """kubectl in the target's namespace."""
         command = ["kubectl", "--namespace", self.namespace, *arguments]
         return subprocess.run(
-            command, env=self.env, input=text, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            env=self.env,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=patience(timeout),
+            check=False,
         )
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:

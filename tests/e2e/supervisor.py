@@ -17,6 +17,8 @@ import psutil
 from supervisor.xmlrpc import SupervisorTransport
 
 import redis
+from tests.e2e.targets import refusals
+from tests.machine import patience
 from tests.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -86,20 +88,6 @@ class Supervisor:
         ports = {"WEB_BIND": f"127.0.0.1:{web}", "FLOWER_BIND": f"127.0.0.1:{flower}", "REDIS_PORT": str(broker)}
         return cls(copy_checkout(), ports | variables)
 
-    @classmethod
-    def running(cls, base_url: str) -> "Supervisor | None":
-        """The checkout's own stack where it runs at `base_url`, else None."""
-        try:
-            pid = int((CHECKOUT / "run" / "supervisord.pid").read_text())
-            env = psutil.Process(pid).environ()
-        except (OSError, ValueError, psutil.Error):
-            return None
-        names = ("WEB_BIND", "FLOWER_BIND", "REDIS_PORT", "API_TOKEN", "API_TOKEN_FILE")
-        target = cls(CHECKOUT, {name: env[name] for name in names if name in env})
-        file = target._value("API_TOKEN_FILE", "")
-        target.api_token = (CHECKOUT / file).read_text().strip() if file else target._value("API_TOKEN", "")
-        return target if target.base_url == base_url.replace("localhost", "127.0.0.1") else None
-
     def _value(self, name: str, default: str) -> str:
         """A variable as the product sees it: the environment's, else that of `.env`."""
         file = self.root / ".env"
@@ -150,12 +138,22 @@ class Supervisor:
         files = sorted((self.root / "run" / "log").glob(f"{role}*.log" if role else "*.log"))
         return "".join(file.read_text(errors="replace") for file in files)
 
+    def refused(self) -> list[str]:
+        with self.redis() as admin:
+            return refusals(admin)
+
     # ---- What only this target can do
 
     def run(self, command: list[str], **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the target's folder, as its operator would."""
         return subprocess.run(
-            command, cwd=self.root, env=self.env | env, capture_output=True, text=True, timeout=150, check=False
+            command,
+            cwd=self.root,
+            env=self.env | env,
+            capture_output=True,
+            text=True,
+            timeout=patience(150),
+            check=False,
         )
 
     def make(self, *arguments: str) -> str:

@@ -43,6 +43,9 @@ class Target(Protocol):
     def logs(self, role: str | None = None) -> str:
         """The log of one role, or of all: dumped when a test fails."""
 
+    def refused(self) -> list[str]:
+        """What Redis refused to whom since it was last asked, or since its start."""
+
 
 class Operated(Target, Protocol):
     """A stack with whose operator's rights the tests may act too: one that runs on this machine."""
@@ -55,6 +58,15 @@ class Operated(Target, Protocol):
 
     def manage(self, *arguments: str) -> str:
         """The output of manage.py with the rights of the web role."""
+
+
+def refusals(admin: Any) -> list[str]:
+    """What Redis noted of refusals since it was last asked, and forgets now."""
+    found = [(entry["username"], entry["reason"], entry["object"]) for entry in admin.acl_log()]
+    admin.acl_log_reset()
+    # A wrong password is no refusal of what a role does; and Redis 6.2 names no subcommand, so what newer clients ask
+    # when they connect, and do without, is `client` to it.
+    return [" ".join(entry) for entry in found if entry[1] != "auth" and entry[2] != "client"]
 
 
 def holds(stack: Operated, task_id: str) -> dict[str, int]:

@@ -29,6 +29,7 @@ def result(api: Client, url: str, within: float = 60) -> dict[str, Any]:
     return wait_until(ready, within)
 
 
+@pytest.mark.runtime
 @pytest.mark.parametrize(
     ("kind", "body", "total", "expected"),
     [
@@ -118,6 +119,7 @@ def test_a_canvas_that_cannot_be_sent_says_why(api: Client, kind: str, body: dic
     assert not answer.json()["error"]["message"].startswith("body.")
 
 
+@pytest.mark.slow
 def test_a_group_of_as_many_tasks_as_are_allowed_is_taken(api: Client) -> None:
     state = result(api, send(api, "group", tasks=[task("ping")] * 1000))
     assert (state["completed"], state["total"], state["result"]) == (1000, 1000, ["pong"] * 1000)
@@ -134,6 +136,7 @@ def test_fifty_tasks_that_wait_for_a_group_finish_on_two_slots(api: Client) -> N
         assert result(api, url)["result"] == 20
 
 
+@pytest.mark.slow
 def test_chunks_take_a_million_calls_in_a_request_of_a_few_bytes(api: Client) -> None:
     state = result(api, send(api, "chunks", name="add", range=[0, 1_000_000], size=1000), within=240)
     assert (state["completed"], state["total"], state["result"]) == (1_000_000, 1_000_000, None)

@@ -17,8 +17,8 @@ SLOW = [task("sleep", 4)] * 6
     [
         ("group", {"tasks": SLOW}),
         ("chain", {"tasks": [task("sleep", 4), task("sleep"), task("sleep")]}),
-        ("chord", {"header": SLOW, "body": task("xsum")}),
-        ("chunks", {"name": "sleep", "items": [[4]] * 6, "size": 1}),
+        pytest.param("chord", {"header": SLOW, "body": task("xsum")}, marks=pytest.mark.slow),
+        pytest.param("chunks", {"name": "sleep", "items": [[4]] * 6, "size": 1}, marks=pytest.mark.slow),
     ],
 )
 def test_what_has_not_started_of_a_revoked_canvas_never_starts(
@@ -45,7 +45,8 @@ def test_what_has_not_started_of_a_revoked_canvas_never_starts(
     assert "is done" in api.error(api.call("DELETE", url), 409)
 
 
-def test_a_chord_with_a_failed_task_goes_on_until_its_header_is_over_and_can_be_revoked(api: Client) -> None:
+@pytest.mark.slow
+def test_a_chord_with_a_failed_task_goes_on_and_can_be_revoked(api: Client) -> None:
     url = send(api, "chord", header=[task("fail", "broken"), *SLOW], body=task("xsum"))
     failed = api.get(url).json()["members"][0]
     api.done(failed)

@@ -56,6 +56,7 @@ def test_the_shipped_data_set_is_summarized_by_its_name(api: Client) -> None:
     assert done["result"]["rows"] == 1461
 
 
+@pytest.mark.runtime
 def test_an_uploaded_file_has_the_same_figures(api: Client) -> None:
     dataset = uploaded(api, WEATHER.read_bytes())
     assert (dataset["name"], dataset["rows"]) == ("data.csv", 1461)
@@ -86,7 +87,7 @@ def test_reports_on_a_shipped_data_set_are_found_by_its_name(api: Client) -> Non
 
 
 @pytest.mark.parametrize("dataset", ["no-such", "00000000-0000-0000-0000-000000000000"])
-def test_reports_on_an_unknown_data_set_are_a_404_that_says_which_are_known(api: Client, dataset: str) -> None:
+def test_reports_on_an_unknown_data_set_are_a_404_that_names_the_known(api: Client, dataset: str) -> None:
     assert "seattle-weather" in api.error(api.get(f"/api/datasets/{dataset}/reports"), 404)
 
 
@@ -156,6 +157,7 @@ def test_no_file_is_a_422_and_no_multipart_a_415(api: Client) -> None:
     assert "multipart" in api.error(api.call("POST", "/api/datasets", json={"file": "a\n1\n"}), 415)
 
 
+@pytest.mark.runtime
 @pytest.mark.parametrize("size", [5 * MEBIBYTE + 1, 8 * MEBIBYTE])
 def test_a_file_over_five_mebibytes_is_a_413(api: Client, size: int) -> None:
     content = b"number\n" + b"1\n" * (size // 2)
@@ -163,6 +165,7 @@ def test_a_file_over_five_mebibytes_is_a_413(api: Client, size: int) -> None:
     assert "5 MiB" in api.error(upload(api, content), 413)
 
 
+@pytest.mark.runtime
 def test_a_file_of_just_under_five_mebibytes_is_taken(api: Client) -> None:
     line = b"0123456789" * 10 + b"\n"
 

@@ -42,6 +42,7 @@ def sees_a_new_task(stack: Target, api: Client) -> dict[str, Any]:
 PATHS = ("/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/api/queues/length", "/metrics")
 
 
+@pytest.mark.runtime
 @pytest.mark.parametrize("path", PATHS)
 def test_without_the_password_nothing_is_shown(stack: Target, path: str) -> None:
     assert flower(stack, path).status_code == 401
@@ -50,10 +51,12 @@ def test_without_the_password_nothing_is_shown(stack: Target, path: str) -> None
     assert flower(stack, path, stack.flower_password).status_code == 200
 
 
+@pytest.mark.runtime
 def test_the_health_check_is_open_and_says_nothing(stack: Target) -> None:
     assert flower(stack, "/healthcheck").text == "OK"
 
 
+@pytest.mark.runtime
 def test_the_task_and_the_worker_that_ran_it_are_seen(stack: Target, api: Client) -> None:
     # Flower asks a worker for its events some seconds after that worker's start: an earlier task is not seen.
     info = wait_until(lambda: sees_a_new_task(stack, api), 15)
@@ -73,6 +76,7 @@ def two_workers(stack: Target) -> Iterator[None]:
     stack.scale("worker", 1)
 
 
+@pytest.mark.runtime
 @pytest.mark.usefixtures("two_workers")
 def test_both_workers_are_seen(stack: Target) -> None:
     def both() -> list[str]:
@@ -84,7 +88,7 @@ def test_both_workers_are_seen(stack: Target) -> None:
     wait_until(both, 20)
 
 
-def test_the_length_of_a_queue_is_seen_with_every_priority_and_without_a_worker(
+def test_a_queues_length_is_seen_with_every_priority_and_no_worker(
     stack: Target, api: Client, stopped: Stopped
 ) -> None:
     def waiting() -> int:
@@ -100,6 +104,8 @@ def test_the_length_of_a_queue_is_seen_with_every_priority_and_without_a_worker(
     wait_until(lambda: waiting() == 0, 10)
 
 
+@pytest.mark.runtime
+@pytest.mark.slow
 @pytest.mark.chaos
 def test_flower_sees_a_new_task_ten_seconds_after_redis_is_back(stack: Target, api: Client) -> None:
     wait_until(lambda: sees_a_new_task(stack, api), 15)
@@ -110,9 +116,10 @@ def test_flower_sees_a_new_task_ten_seconds_after_redis_is_back(stack: Target, a
     finally:
         stack.start("redis")
 
-    wait_until(lambda: sees_a_new_task(stack, api), 10)
+    wait_until(lambda: sees_a_new_task(stack, api), 10, promised=True)
 
 
+@pytest.mark.runtime
 def test_what_flower_has_seen_outlives_its_restart(stack: Target, api: Client) -> None:
     if not stack.keeps:
         pytest.skip("a pod takes what it saw along: a volume would tie Flower to one node")
@@ -126,6 +133,7 @@ def test_what_flower_has_seen_outlives_its_restart(stack: Target, api: Client) -
 CHANGES = ("/api/task/async-apply/add", "/api/task/revoke/no-such-id", "/api/worker/shutdown/worker")
 
 
+@pytest.mark.runtime
 @pytest.mark.parametrize("path", CHANGES)
 def test_flower_changes_nothing_unless_told_so(stack: Target, path: str) -> None:
     assert flower(stack, path, method="POST", json={"args": [1, 2]}).status_code == 401

@@ -1,9 +1,12 @@
 """The addresses beside the tasks: the page, health, version, the OpenAPI document."""
 
+import pytest
+
 from tests.e2e.client import Client
 from tests.waiting import wait_until
 
 
+@pytest.mark.runtime
 def test_livez_readyz_and_version_answer(api: Client) -> None:
     assert api.get("/livez").status_code == 200
     # Each process asks Redis and the database for the first time here, and gives them 0.9 s.
@@ -37,6 +40,7 @@ def test_the_page_that_tries_the_api_needs_no_other_site(api: Client) -> None:
     assert "https://" not in page.text.replace("https://github.com", ""), "a machine without internet could not show it"
 
 
+@pytest.mark.runtime
 def test_the_page_and_its_files_are_served_without_a_step(api: Client) -> None:
     page = api.get("/")
 

@@ -8,11 +8,14 @@ import pytest
 
 from tests.e2e.client import Client
 from tests.e2e.targets import Target
+from tests.machine import patience
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = PROJECT / ".venv-fuzz/bin/schemathesis"
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("fuzz")  # on a stack of its own: it leaves little to others
 @pytest.mark.timeout(600)
 @pytest.mark.skipif(not PROGRAM.exists(), reason="schemathesis is not installed: make .venv-fuzz/.installed")
 def test_no_server_error_in_2000_generated_calls(stack: Target, api: Client, tmp_path: Path) -> None:
@@ -27,7 +30,7 @@ def test_no_server_error_in_2000_generated_calls(stack: Target, api: Client, tmp
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=570,
+        timeout=patience(570),
         check=False,
     )
     for name in ("fuzz-1", "fuzz-2"):

@@ -14,6 +14,7 @@ from tests.e2e.supervisor import Supervisor
 from tests.waiting import wait_until
 
 
+@pytest.mark.runtime
 def test_with_fifty_waiters_the_health_checks_answer_within_a_second(api: Client) -> None:
     task_id = api.submit("sleep", 6)
     took: dict[str, list[float]] = {"/livez": [], "/readyz": []}
@@ -57,7 +58,7 @@ def unread(pids: list[int], port: int) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="needs Linux's /proc/net/tcp")
-def test_ten_thousand_enqueues_leave_no_unread_data_in_the_web_role(vm: Supervisor, api: Client) -> None:
+def test_two_thousand_enqueues_leave_no_unread_data_in_the_web_role(vm: Supervisor, api: Client) -> None:
     web = psutil.Process(vm.pid("web"))
 
     def pids() -> list[int]:
@@ -76,11 +77,12 @@ def test_ten_thousand_enqueues_leave_no_unread_data_in_the_web_role(vm: Supervis
         with vm.redis() as admin:
             waiting = admin.llen("default")
             before = unread(pids(), vm.redis_port)
+            # Celery's own result backend would leave some 169 bytes of each: eighty times what is allowed below.
             with ThreadPoolExecutor(8) as pool:
-                codes = sum(pool.map(enqueue, [1250] * 8), Counter())
-            assert codes == {202: 10_000}
+                codes = sum(pool.map(enqueue, [250] * 8), Counter())
+            assert codes == {202: 2_000}
             # Beat may add an entry of its own.
-            assert 10_000 <= admin.llen("default") - waiting <= 10_010
+            assert 2_000 <= admin.llen("default") - waiting <= 2_010
             wait_until(lambda: unread(pids(), vm.redis_port) < 4096, 5)
             admin.delete("default")
     finally:

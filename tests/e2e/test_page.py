@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from tests.e2e.browser import needs_chromium, screenshot
 from tests.e2e.targets import Operated, Target
 from tests.e2e.test_datasets import WEATHER
+from tests.machine import patience
 from tests.waiting import wait_until
 
 pytestmark = needs_chromium
@@ -26,10 +27,11 @@ def submit_add(page: Page, x: str, y: str) -> None:
     page.get_by_test_id("submit").click()
 
 
+@pytest.mark.runtime
 def test_a_task_is_picked_filled_in_and_its_result_seen(page: Page) -> None:
     submit_add(page, "2", "3.5")
 
-    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=30_000)
+    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=patience(30_000))
     expect(first_job(page).get_by_test_id("job-result")).to_have_text("5.5")
     expect(page.get_by_test_id("counters")).to_contain_text("add")
     screenshot(page, "page-add")
@@ -83,10 +85,10 @@ def test_an_uploaded_csv_shows_its_progress_and_its_statistics(page: Page, tmp_p
     page.get_by_test_id("upload").click()
 
     bar = first_job(page).get_by_test_id("job-progress")
-    expect(bar).to_be_visible(timeout=20_000)
-    expect(bar).to_have_attribute("max", str(80 * 1461), timeout=20_000)
+    expect(bar).to_be_visible(timeout=patience(20_000))
+    expect(bar).to_have_attribute("max", str(80 * 1461), timeout=patience(20_000))
     screenshot(page, "page-progress")
-    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=60_000)
+    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=patience(60_000))
     expect(bar).to_be_hidden()
     result = first_job(page).get_by_test_id("job-result")
     expect(result).to_contain_text(f"rows: {80 * 1461}")
@@ -118,13 +120,13 @@ def test_the_page_says_when_the_server_is_away_and_goes_on_when_it_is_back(page:
 
     stack.stop("web")
     try:
-        expect(page.get_by_test_id("banner")).to_contain_text(AWAY, timeout=30_000)
+        expect(page.get_by_test_id("banner")).to_contain_text(AWAY, timeout=patience(30_000))
         screenshot(page, "page-away")
     finally:
         stack.start("web")
 
-    expect(page.get_by_test_id("banner")).to_be_empty(timeout=30_000)
-    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=30_000)
+    expect(page.get_by_test_id("banner")).to_be_empty(timeout=patience(30_000))
+    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=patience(30_000))
     submit_add(page, "1", "1")
     expect(first_job(page).get_by_test_id("job-result")).to_have_text("2")
 
@@ -134,12 +136,12 @@ def test_a_submit_that_got_no_answer_makes_one_job(page: Page, stack: Target) ->
     stack.stop("redis")
     try:
         submit_add(page, "40", "2")
-        expect(page.get_by_test_id("form-error")).to_contain_text("Your entries are kept", timeout=30_000)
+        expect(page.get_by_test_id("form-error")).to_contain_text("Your entries are kept", timeout=patience(30_000))
         screenshot(page, "page-redis-away")
     finally:
         stack.start("redis")
 
-    expect(page.get_by_test_id("banner")).to_be_empty(timeout=20_000)
+    expect(page.get_by_test_id("banner")).to_be_empty(timeout=patience(20_000))
 
     def accepted() -> bool:
         with page.expect_response("**/api/tasks/add") as answer:
@@ -147,7 +149,7 @@ def test_a_submit_that_got_no_answer_makes_one_job(page: Page, stack: Target) ->
         return bool(answer.value.status == 202)
 
     wait_until(accepted, 20, every=1.1)  # a web process that nobody asked meanwhile may refuse once more
-    expect(first_job(page).get_by_test_id("job-result")).to_have_text("42", timeout=20_000)
+    expect(first_job(page).get_by_test_id("job-result")).to_have_text("42", timeout=patience(20_000))
     expect(page.get_by_test_id("job")).to_have_count(1)
 
 
@@ -187,7 +189,7 @@ def test_a_phone_shows_the_page_without_scrolling_sideways(page: Page, width: in
     page.get_by_test_id("task-select").select_option("summarize")
     page.get_by_test_id("field-dataset").fill("seattle-weather")
     page.get_by_test_id("submit").click()
-    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=20_000)
+    expect(first_job(page)).to_have_attribute("data-state", "SUCCESS", timeout=patience(20_000))
 
     wider = page.evaluate(
         "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll') && e.getBoundingClientRect().right"

@@ -13,9 +13,10 @@ from tests.e2e.client import Client
 from tests.e2e.conftest import Stopped
 from tests.e2e.targets import Operated, Target
 from tests.e2e.test_page_schedules import row
+from tests.machine import patience
 from tests.waiting import stays, wait_until
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,7 +56,7 @@ def default_queue(page: Page) -> Locator:
 def test_a_canvas_is_submitted_and_its_result_seen(page: Page, canvas: str, result: Any) -> None:
     job = submit(page, canvas)
 
-    expect(job).to_have_attribute("data-state", "SUCCESS", timeout=20_000)
+    expect(job).to_have_attribute("data-state", "SUCCESS", timeout=patience(20_000))
     shown = job.get_by_test_id("job-result").inner_text()
     assert [int(number) for number in re.findall(r"\d+", shown)] == (result if isinstance(result, list) else [result])
 
@@ -64,7 +65,7 @@ def test_a_canvas_shows_its_progress_and_a_reload_keeps_it(page: Page) -> None:
     job = submit(page, "group: sleep(1), ten times")
 
     bar = job.get_by_test_id("job-progress")
-    expect(bar).to_have_attribute("max", "10", timeout=20_000)
+    expect(bar).to_have_attribute("max", "10", timeout=patience(20_000))
     # In one look, since it is over in a few seconds.
     halfway = """() => {
         const job = document.querySelector("[data-testid=job]"), bar = job.querySelector("[data-testid=job-progress]");
@@ -75,7 +76,7 @@ def test_a_canvas_shows_its_progress_and_a_reload_keeps_it(page: Page) -> None:
     screenshot(page, "page-canvas")
     page.reload()
 
-    expect(job).to_have_attribute("data-state", "SUCCESS", timeout=30_000)
+    expect(job).to_have_attribute("data-state", "SUCCESS", timeout=patience(30_000))
     expect(job.get_by_test_id("job-facts")).to_contain_text("10 of 10 done")
     expect(bar).to_be_hidden()
 
@@ -83,7 +84,7 @@ def test_a_canvas_shows_its_progress_and_a_reload_keeps_it(page: Page) -> None:
 def test_chunks_over_a_range_show_how_many_of_a_thousand_are_done(page: Page) -> None:
     job = submit(page, "chunks: add(i, i) for i = 0 to 999, by 100")
 
-    expect(job).to_have_attribute("data-state", "SUCCESS", timeout=30_000)
+    expect(job).to_have_attribute("data-state", "SUCCESS", timeout=patience(30_000))
     expect(job.get_by_test_id("job-facts")).to_contain_text("1000 of 1000 done")
     # Of a result this long the page shows the beginning.
     expect(job.get_by_test_id("job-result")).to_contain_text(
@@ -105,11 +106,11 @@ def test_a_canvas_that_is_cancelled_says_so(page: Page, stopped: Stopped) -> Non
 
 
 def test_workers_and_queues_change_as_they_do(page: Page, api: Client, stopped: Stopped) -> None:
-    expect(page.get_by_test_id("worker")).to_have_count(1, timeout=20_000)
-    expect(default_queue(page).get_by_test_id("queue-workers")).to_have_text("1", timeout=30_000)
+    expect(page.get_by_test_id("worker")).to_have_count(1, timeout=patience(20_000))
+    expect(default_queue(page).get_by_test_id("queue-workers")).to_have_text("1", timeout=patience(30_000))
 
     with stopped("worker"):
-        expect(page.get_by_test_id("no-workers")).to_be_visible(timeout=30_000)
+        expect(page.get_by_test_id("no-workers")).to_be_visible(timeout=patience(30_000))
         waiting = int(default_queue(page).get_by_test_id("queue-waiting").inner_text())
         ids = [api.submit("sleep", 8, priority=9 * (number % 2)) for number in range(4)]
         expect(default_queue(page).get_by_test_id("queue-waiting")).to_have_text(
@@ -118,40 +119,40 @@ def test_workers_and_queues_change_as_they_do(page: Page, api: Client, stopped: 
         expect(default_queue(page).get_by_test_id("queue-workers")).to_have_text("none")
         screenshot(page, "page-no-worker")
 
-    expect(page.get_by_test_id("worker")).to_contain_text("ready", timeout=20_000)
-    expect(page.get_by_test_id("worker-active")).to_have_text("2 of 2", timeout=30_000)
+    expect(page.get_by_test_id("worker")).to_contain_text("ready", timeout=patience(20_000))
+    expect(page.get_by_test_id("worker-active")).to_have_text("2 of 2", timeout=patience(30_000))
     screenshot(page, "page-workers")
     for task_id in ids:
         api.done(task_id, within=45)
-    expect(page.get_by_test_id("worker-active")).to_have_text("0 of 2", timeout=30_000)
-    expect(default_queue(page).get_by_test_id("queue-waiting")).to_have_text("0", timeout=30_000)
+    expect(page.get_by_test_id("worker-active")).to_have_text("0 of 2", timeout=patience(30_000))
+    expect(default_queue(page).get_by_test_id("queue-waiting")).to_have_text("0", timeout=patience(30_000))
 
 
-def test_an_outage_is_said_and_what_is_shown_is_marked_as_old_until_it_ends(page: Page, stopped: Stopped) -> None:
+def test_an_outage_is_said_and_what_is_shown_is_marked_as_old(page: Page, stopped: Stopped) -> None:
     ages = [page.get_by_test_id("workers-age"), page.get_by_test_id("schedules-age")]
     for age in ages:
-        expect(age).to_contain_text("Updated every", timeout=20_000)
+        expect(age).to_contain_text("Updated every", timeout=patience(20_000))
 
     with stopped("redis"):
-        expect(page.get_by_test_id("banner")).to_contain_text("Redis does not answer", timeout=20_000)
+        expect(page.get_by_test_id("banner")).to_contain_text("Redis does not answer", timeout=patience(20_000))
         for age in ages:
-            expect(age).to_contain_text("Not up to date", timeout=20_000)
+            expect(age).to_contain_text("Not up to date", timeout=patience(20_000))
         switch = row(page, "add_every_30_seconds").get_by_role("switch")
         switch.click()
         expect(page.get_by_test_id("schedules-error")).to_contain_text("was not switched off")
         expect(switch).to_be_checked()
         screenshot(page, "page-live-away")
 
-    expect(page.get_by_test_id("banner")).to_be_empty(timeout=30_000)
+    expect(page.get_by_test_id("banner")).to_be_empty(timeout=patience(30_000))
     for age in ages:
-        expect(age).to_contain_text("Updated every", timeout=20_000)
-    expect(page.get_by_test_id("worker")).to_contain_text("ready", timeout=30_000)
+        expect(age).to_contain_text("Updated every", timeout=patience(20_000))
+    expect(page.get_by_test_id("worker")).to_contain_text("ready", timeout=patience(30_000))
 
 
 def test_a_hidden_tab_asks_nothing_and_goes_on_when_it_is_seen(page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    expect(page.get_by_test_id("schedules-age")).to_contain_text("Updated every", timeout=20_000)
+    expect(page.get_by_test_id("schedules-age")).to_contain_text("Updated every", timeout=patience(20_000))
 
     def hide(hidden: bool) -> None:
         # A headless browser has no other tab to put in front.
@@ -175,7 +176,7 @@ def test_a_page_of_which_a_part_did_not_arrive_says_so_and_loads_again(page: Pag
     page.reload()
 
     expect(page.get_by_test_id("loading")).to_contain_text("did not arrive")
-    expect(page.get_by_test_id("worker")).to_have_count(1, timeout=20_000)
+    expect(page.get_by_test_id("worker")).to_have_count(1, timeout=patience(20_000))
     expect(page.get_by_test_id("loading")).to_be_hidden()
 
 
@@ -185,10 +186,10 @@ def test_the_live_sections_fit_any_width_in_light_and_dark(
 ) -> None:
     size = {"width": width, "height": 800}
     with opened(browser, f"{stack.base_url}/", stack.api_token, viewport=size, color_scheme=scheme) as page:
-        expect(page.get_by_test_id("worker")).to_have_count(1, timeout=20_000)
-        expect(row(page, "add_every_30_seconds")).to_be_visible(timeout=20_000)
+        expect(page.get_by_test_id("worker")).to_have_count(1, timeout=patience(20_000))
+        expect(row(page, "add_every_30_seconds")).to_be_visible(timeout=patience(20_000))
         job = submit(page, "chunks: add(i, i) for i = 0 to 999, by 100")
-        expect(job).to_have_attribute("data-state", "SUCCESS", timeout=30_000)
+        expect(job).to_have_attribute("data-state", "SUCCESS", timeout=patience(30_000))
         screenshot(page, f"page-live-{width}-{scheme}")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         wider = page.evaluate(
@@ -206,5 +207,5 @@ def test_with_a_token_the_live_sections_wait_for_it_and_then_show(browser: Brows
         page.get_by_test_id("token").fill(token)
         page.get_by_test_id("token-submit").click()
 
-        expect(page.get_by_test_id("worker")).to_have_count(1, timeout=20_000)
-        expect(row(page, "add_every_30_seconds")).to_be_visible(timeout=20_000)
+        expect(page.get_by_test_id("worker")).to_have_count(1, timeout=patience(20_000))
+        expect(row(page, "add_every_30_seconds")).to_be_visible(timeout=patience(20_000))

@@ -19,12 +19,14 @@ def seconds_between(earlier: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
+@pytest.mark.runtime
 def test_without_a_worker_the_round_trip_test_fails(api: Client, stopped: Stopped) -> None:
     """The negative control: the test that proves the chain must see when a link is missing."""
     with stopped("worker"), pytest.raises(AssertionError, match="not ready within"):
         test_tasks.test_a_task_makes_the_round_trip_within_seconds(api)
 
 
+@pytest.mark.runtime
 def test_a_queued_task_is_pending_and_runs_when_a_worker_comes(api: Client, stopped: Stopped) -> None:
     with stopped("worker"):
         task_id = api.submit("mul", 3, 4)
@@ -35,6 +37,7 @@ def test_a_queued_task_is_pending_and_runs_when_a_worker_comes(api: Client, stop
     assert api.done(task_id)["result"] == 12
 
 
+@pytest.mark.runtime
 def test_a_revoked_task_never_starts(api: Client, stack: Target, stopped: Stopped) -> None:
     with stopped("worker"):
         revoked, kept = api.submit("add", 1, 2), api.submit("add", 3, 4)
@@ -110,6 +113,7 @@ def test_a_task_that_expired_in_the_queue_never_runs(api: Client, stack: Target,
     assert not lines_of(stack.logs("worker"), "^on_success$", task_id=expired)
 
 
+@pytest.mark.slow
 def test_a_more_urgent_task_overtakes_those_that_wait(api: Client, stopped: Stopped) -> None:
     with stopped("worker"):
         last = [api.submit("sleep", 0.3, priority=9) for _ in range(4)]
@@ -155,6 +159,7 @@ def test_an_idempotency_key_for_another_call_is_a_422(api: Client, other: dict[s
     assert "Idempotency-Key" in api.error(api.post("mul", {"args": [1, 2]}, headers=key), 422)
 
 
+@pytest.mark.slow
 def test_a_full_queue_is_a_429_that_says_when_to_try_again(operated: Operated, api: Client, stopped: Stopped) -> None:
     with stopped("worker"), operated.restarted_with("web", "QUEUE_LIMIT=3"):
         answers = [api.post("add", {"args": [1, 1]}) for _ in range(4)]
@@ -168,6 +173,7 @@ def test_a_full_queue_is_a_429_that_says_when_to_try_again(operated: Operated, a
     assert [api.done(answer.json()["id"])["result"] for answer in accepted] == [2] * len(accepted)
 
 
+@pytest.mark.slow
 def test_a_record_that_has_expired_is_a_404(operated: Operated, api: Client, stopped: Stopped) -> None:
     with operated.redis() as admin:
         with stopped("worker"):

@@ -106,6 +106,7 @@ def test_a_wait_beyond_its_limits_is_a_422(api: Client, wait: str) -> None:
     assert "wait" in api.error(api.get(f"/api/tasks/{task_id}", params={"wait": wait}), 422)
 
 
+@pytest.mark.runtime
 def test_a_body_over_one_mebibyte_is_a_413(api: Client) -> None:
     fits = json.dumps({"args": [[1] * 90_000]})
     large = json.dumps({"args": [[1] * 90_000]}) + " " * 1024 * 1024
@@ -114,6 +115,7 @@ def test_a_body_over_one_mebibyte_is_a_413(api: Client) -> None:
     assert "1 MiB" in api.error(api.call("POST", "/api/tasks/xsum", data=large, headers=JSON), 413)
 
 
+@pytest.mark.runtime
 def test_a_chunked_body_over_one_mebibyte_is_refused_too(api: Client) -> None:
     pieces = (b" " * 65_536 for _ in range(40))
 
@@ -130,6 +132,7 @@ def test_a_body_that_is_not_declared_as_json_is_a_415(api: Client, kind: str) ->
     assert "application/json" in api.error(answer, 415)
 
 
+@pytest.mark.runtime
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1"])
 def test_a_call_from_the_page_of_another_site_is_a_403(api: Client, origin: str) -> None:
     task_id = api.submit("add", 1, 1)
@@ -138,6 +141,7 @@ def test_a_call_from_the_page_of_another_site_is_a_403(api: Client, origin: str)
     api.error(api.call("DELETE", f"/api/tasks/{task_id}", headers={"Origin": origin}), 403)
 
 
+@pytest.mark.runtime
 def test_a_call_from_the_own_page_is_taken(api: Client) -> None:
     answer = api.post("add", {"args": [1, 2]}, headers={"Origin": api.base_url})
 
@@ -149,6 +153,7 @@ def test_an_unknown_address_and_method_have_the_shape_of_errors(api: Client) -> 
     api.error(api.call("PUT", "/api/tasks/add", json={}), 405)
 
 
+@pytest.mark.runtime
 def test_a_foreign_host_name_is_refused(api: Client) -> None:
     host = {"Host": "evil.example"}
     api.error(api.post("add", {"args": [1, 2]}, headers=host), 400)

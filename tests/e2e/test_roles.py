@@ -1,6 +1,5 @@
 """The roles as an operator meets them: start, restart, scale and stop."""
 
-import re
 import shutil
 import socket
 
@@ -10,11 +9,13 @@ import pytest
 from tests.e2e.client import Client, lines_of
 from tests.e2e.conftest import Stopped
 from tests.e2e.supervisor import ROLES, Supervisor
-from tests.e2e.targets import Target, holds
+from tests.e2e.targets import Target
 from tests.waiting import wait_until
 
 
-@pytest.mark.parametrize("role", [*ROLES, "redis"])
+@pytest.mark.parametrize(
+    "role", ["worker", *(pytest.param(role, marks=pytest.mark.slow) for role in ("web", "beat", "flower", "redis"))]
+)
 def test_a_role_restarted_by_supervisorctl_works_again(role: str, vm: Supervisor, api: Client) -> None:
     before = vm.pids()
 
@@ -26,6 +27,7 @@ def test_a_role_restarted_by_supervisorctl_works_again(role: str, vm: Supervisor
     assert [name for name in before if after.get(name) != before[name]] == [role]
 
 
+@pytest.mark.runtime
 @pytest.mark.parametrize("role", ROLES)
 def test_an_idle_role_stops_at_once(role: str, stack: Target) -> None:
     def stopped() -> bool:
@@ -94,6 +96,7 @@ def test_make_up_names_the_port_of_another_stack(variable: str, vm: Supervisor) 
         shutil.rmtree(other.root)
 
 
+@pytest.mark.slow
 def test_three_workers_share_the_tasks_and_one_is_left_after_scaling_back(vm: Supervisor, api: Client) -> None:
     vm.scale("worker", 3)
     try:
@@ -120,6 +123,7 @@ def test_three_workers_share_the_tasks_and_one_is_left_after_scaling_back(vm: Su
     assert api.run("add", 2, 3)["result"] == 5
 
 
+@pytest.mark.runtime
 def test_worker_finishes_its_task_before_stopping(api: Client, stack: Target, stopped: Stopped) -> None:
     task_id = api.submit("sleep", 5)
     api.reaches(task_id, "STARTED")
@@ -131,42 +135,3 @@ def test_worker_finishes_its_task_before_stopping(api: Client, stack: Target, st
     # Had it been handed back as well, the new worker would take it before this one.
     assert api.run("add", 1, 1)["result"] == 2
     assert len(lines_of(stack.logs("worker"), "^on_success$", task_id=task_id)) == int(stack.keeps)
-
-
-def test_a_task_too_long_for_the_stop_is_handed_back_and_runs_again_once(
-    api: Client, stack: Target, vm: Supervisor
-) -> None:
-    with vm.restarted_with("worker", "STOP_GRACE=20"):
-        task_id = api.submit("sleep", 15)
-        first = api.reaches(task_id, "STARTED")
-
-        vm.stop("worker")  # after 5 s, which is STOP_GRACE - 15, it gives the task back
-        assert api.state(task_id)["ready"] is False
-        assert holds(vm, task_id) == {"default": 1}
-        vm.start("worker")
-
-        second = api.reaches(task_id, "STARTED")
-        wait_until(lambda: api.state(task_id)["started_at"] > first["started_at"], 10)
-        done = api.done(task_id, within=40)
-
-    assert (done["state"], second["ready"]) == ("SUCCESS", False)
-    log = stack.logs("worker")
-    assert len(re.findall(rf"handed back sleep\[{task_id}\]", log)) == 1
-    assert len(lines_of(log, "^on_success$", task_id=task_id)) == 1
-
-
-def test_make_down_leaves_no_process_and_make_up_finds_the_queue(vm: Supervisor, api: Client) -> None:
-    done = api.run("mul", 6, 7)["id"]
-    vm.stop("worker")
-    queued = [api.submit("add", number, 1) for number in range(5)]
-
-    vm.make("down")
-    try:
-        assert [process.cmdline() for process in vm.processes()] == []
-        assert "not running" in vm.make("down")
-    finally:
-        said = vm.make("up")
-
-    assert "add(2, 3) = 5" in said
-    assert [api.done(task_id)["result"] for task_id in queued] == [1, 2, 3, 4, 5]
-    assert api.state(done)["result"] == 42, "a result was lost"

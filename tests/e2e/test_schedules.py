@@ -43,6 +43,7 @@ def test_the_tutorials_schedules_are_there_with_their_next_run(api: Client) -> N
     assert (run.weekday(), run.hour, run.minute, run.second) == (0, 20, 20, 0)
 
 
+@pytest.mark.slow
 def test_the_next_run_is_shown_in_the_time_zone_of_the_settings(operated: Operated, api: Client) -> None:
     assert shown(api, "xsum_week1_20_20_00")["next_run_at"].endswith("T20:20:00+00:00")
 
@@ -51,6 +52,7 @@ def test_the_next_run_is_shown_in_the_time_zone_of_the_settings(operated: Operat
         assert shown(api, "add_every_30_seconds")["next_run_at"].endswith("+08:00")
 
 
+@pytest.mark.runtime
 def test_a_new_schedule_runs_without_a_restart_stops_when_off_and_goes_on(api: Client, name: str) -> None:
     put(api, name, task="add", args=[1, 2], every=1, options={"expires": 60, "priority": 3})
     wait_until(lambda: shown(api, name)["total_run_count"] >= 2, 15)
@@ -66,7 +68,7 @@ def test_a_new_schedule_runs_without_a_restart_stops_when_off_and_goes_on(api: C
     assert shown(api, name)["options"] == {"expires": 60, "priority": 3}
 
 
-def test_a_schedule_of_a_class_of_our_own_can_be_switched_off_and_keeps_its_class(api: Client) -> None:
+def test_a_schedule_of_an_own_class_is_switched_off_and_keeps_its_class(api: Client) -> None:
     custom = "mail_on_the_last_business_day"
     try:
         assert "last business day" in put(api, custom, 200, enabled=False)["schedule"]
@@ -110,13 +112,6 @@ def test_a_schedule_that_cannot_run_says_why(api: Client, name: str, body: dict[
     assert shown(api, name) == {}
 
 
-@pytest.mark.parametrize("name", [":installed", ":schedule", "run:e"])
-def test_a_name_that_is_a_key_of_beats_own_is_refused(api: Client, name: str) -> None:
-    body = {"task": "ping", "every": 3600}
-    assert "not beginning with" in api.error(api.call("PUT", f"{PATH}/{name}", json=body), 422)
-    api.error(api.call("DELETE", f"{PATH}/{name}"), 404)
-
-
 def test_a_name_may_have_a_slash(api: Client) -> None:
     try:
         assert put(api, "shop/stock", task="ping", every=3600)["name"] == "shop/stock"
@@ -129,6 +124,7 @@ def test_a_timedelta_of_the_settings_is_shown_in_seconds(api: Client) -> None:
     assert shown(api, "summarize_every_6_hours")["every"] == 6 * 3600
 
 
+@pytest.mark.slow
 def test_a_relative_schedule_runs_at_full_minutes(api: Client, name: str) -> None:
     assert put(api, name, task="ping", every=3600, relative=True)["next_run_at"][14:19] == "00:00"
     changed = put(api, name, 200, every=60)
@@ -157,6 +153,7 @@ def test_queue_expiry_and_priority_of_a_schedule_reach_its_tasks(operated: Opera
     assert seen[queue]["workers"] == 0
 
 
+@pytest.mark.runtime
 def test_a_change_is_logged_with_what_it_was_before(api: Client, stack: Target) -> None:
     name = f"of-this-test-{uuid4()}"
     put(api, name, task="add", args=[1, 2], crontab="0 4 * * *")
@@ -178,7 +175,8 @@ def test_a_change_is_logged_with_what_it_was_before(api: Client, stack: Target) 
     assert all(line["ip"] for line in (made, changed, deleted))
 
 
-def test_of_a_thousand_schedules_those_that_are_changed_run_and_the_others_are_on_time(api: Client) -> None:
+@pytest.mark.slow
+def test_of_a_thousand_schedules_the_changed_run_and_others_are_on_time(api: Client) -> None:
     names = [f"many-{number}" for number in range(1000)]
     busy = names[::100]
     with ThreadPoolExecutor(4) as pool:

@@ -1,11 +1,14 @@
 """With API_TOKEN set, every /api/ call needs the token."""
 
+import pytest
+
 from tests.e2e.client import Client
 from tests.e2e.targets import Operated
 
 TOKEN = "a-token-of-this-test"
 
 
+@pytest.mark.runtime
 def test_with_a_token_set_every_api_call_needs_it(operated: Operated) -> None:
     with operated.restarted_with("web", f"API_TOKEN={TOKEN}"):
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):

@@ -64,7 +64,7 @@ def test_make_up_while_a_role_is_not_ready_names_it_and_fails(vm: Supervisor, st
     assert "already running; nothing was changed" in done.stdout
 
 
-def test_make_up_while_running_installs_nothing_though_the_requirements_changed(vm: Supervisor) -> None:
+def test_make_up_while_running_installs_nothing(vm: Supervisor) -> None:
     installed = (vm.root / ".venv/.installed").stat().st_mtime
     os.utime(vm.root / "requirements/base.txt", (installed + 10, installed + 10))
 
@@ -98,10 +98,9 @@ def test_resetting_the_schedules_without_redis_says_so_in_one_line(vm: Superviso
     assert re.match(r"CommandError: nothing was changed, Redis does not answer.*\nmake: ", done.stderr), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("up_again")
-def test_make_down_ends_what_a_killed_supervisord_left_and_make_up_makes_its_further_workers_anew(
-    vm: Supervisor, api: Client
-) -> None:
+def test_make_down_ends_what_a_killed_supervisord_left(vm: Supervisor, api: Client) -> None:
     vm.scale("worker", 2)
     conf, copy = vm.root / "supervisord.conf", vm.root / "run/supervisor.d/worker-2.conf"
     before = conf.read_text()
@@ -120,17 +119,23 @@ def test_make_down_ends_what_a_killed_supervisord_left_and_make_up_makes_its_fur
     finally:
         conf.write_text(before)
         copy.unlink(missing_ok=True)
-        vm.down()
+        if vm.pids_or_none():
+            vm.control("update")
 
 
 @pytest.mark.usefixtures("up_again")
-def test_an_upgrade_by_the_manual_runs_the_new_commit_and_says_where_things_are(vm: Supervisor, api: Client) -> None:
+def test_an_upgrade_by_the_manual_keeps_the_queue_and_runs_the_new_commit(vm: Supervisor, api: Client) -> None:
     assert recipe(vm, "upgrade, roll back") == "make down"
     once = vm.root / "run/supervisor.d/once.conf"
     once.write_text("[program:once]\ncommand=true\nautorestart=false\nstartsecs=0\n")
     vm.control("update")
+    done = api.run("mul", 6, 7)["id"]
+    vm.stop("worker")
+    queued = [api.submit("add", number, 1) for number in range(5)]
     try:
         vm.make("down")
+        assert [process.cmdline() for process in vm.processes()] == []
+        assert "not running" in vm.make("down")
         new = commit(vm.root, "the new version")
         said = vm.make("up")
     finally:
@@ -138,6 +143,8 @@ def test_an_upgrade_by_the_manual_runs_the_new_commit_and_says_where_things_are(
         vm.control("update")
 
     assert api.get("/version").json()["commit"] == new
+    assert [api.done(task_id)["result"] for task_id in queued] == [1, 2, 3, 4, 5]
+    assert api.state(done)["result"] == 42, "a result was lost"
     for line in (
         r"add\(2, 3\) = 5, over HTTP, Redis and a worker \(\d+\.\d s after the start\)",
         rf"page +{vm.base_url}/",
@@ -150,6 +157,26 @@ def test_an_upgrade_by_the_manual_runs_the_new_commit_and_says_where_things_are(
     assert (vm.root / "run/secrets/flower/flower_password").read_text()
 
 
+def test_make_smoke_proves_what_runs_and_disturbs_nobody(vm: Supervisor, api: Client) -> None:
+    def seen() -> list[object]:
+        return [vm.pids(), [entry["name"] for entry in api.get("/api/schedules").json()]]
+
+    before = seen()
+    assert re.search(r"\b7 passed", vm.make("smoke"))
+    assert seen() == before
+
+
+@pytest.mark.slow
+def test_make_smoke_fails_without_a_worker(vm: Supervisor, stopped: Stopped) -> None:
+    with stopped("worker"):
+        done = vm.run(["make", "smoke"], PYTEST_ADDOPTS="--force-reruns 0")
+
+    assert done.returncode != 0
+    for name in ("a_task_goes_through", "a_group_gives", "every_queue_that_holds_tasks"):
+        assert re.search(rf"^FAILED .*{name}", done.stdout, re.MULTILINE), done.stdout[-3000:]
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("up_again")
 def test_make_up_with_a_backlog_says_what_waits_and_is_content(vm: Supervisor, api: Client) -> None:
     vm.stop("worker")

@@ -1,6 +1,7 @@
 """What only a cluster can show. One stack for the session, in a namespace of its own; skipped where none answers."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,15 @@ from tests.e2e.client import Client
 from tests.e2e.k8s import Kubernetes, cluster
 
 STACK = pytest.StashKey[Kubernetes]()
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.runtime)
+            item.add_marker(pytest.mark.xdist_group("life" if item.path.stem == "test_life" else "k8s"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -39,6 +39,7 @@ def volumes(target: Kubernetes) -> list[str]:
     return [item["metadata"]["name"] for item in claimed]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_up_proves_a_task_and_down_keeps_what_up_finds_again(overlay: Kubernetes) -> None:
     try:
@@ -78,6 +79,7 @@ def test_up_proves_a_task_and_down_keeps_what_up_finds_again(overlay: Kubernetes
     wait_until(lambda: not volumes(overlay), 60)
 
 
+@pytest.mark.slow
 def test_a_secret_that_the_user_makes_first_is_used_and_left_alone(overlay: Kubernetes) -> None:
     odd, folder = "a/b+c@d:e%f#g&h'i", overlay.root / "secrets"
     folder.mkdir()

@@ -12,9 +12,7 @@ from tests.waiting import wait_until
 ROLES = ("web", "worker", "beat", "flower")
 
 
-def test_a_roll_out_of_everything_fails_no_request_and_loses_and_repeats_no_task(
-    stack: Kubernetes, api: Client
-) -> None:
+def test_a_roll_out_of_everything_fails_no_request_and_loses_no_task(stack: Kubernetes, api: Client) -> None:
     before, runs = {role: stack.names(role) for role in ROLES}, Runs(api, "sleep")
 
     # One in each slot of the old workers: they still run when their worker is told to stop.
@@ -40,6 +38,7 @@ def test_a_roll_out_of_everything_fails_no_request_and_loses_and_repeats_no_task
     assert not any(set(before[role]) & set(stack.names(role)) for role in ROLES)
 
 
+@pytest.mark.slow
 def test_a_roll_out_that_cannot_start_leaves_the_old_version_in_service(stack: Kubernetes, api: Client) -> None:
     before = stack.names("web")
     stack.variables["WEB_WORKERS"] = "many"
@@ -63,6 +62,7 @@ def test_a_roll_out_that_cannot_start_leaves_the_old_version_in_service(stack: K
             stack.wait_ready(role)
 
 
+@pytest.mark.slow
 def test_a_new_version_is_applied_and_rolled_out(stack: Kubernetes, api: Client) -> None:
     tag = os.environ.get("NEXT_TAG")
     if not tag:

@@ -53,6 +53,7 @@ def test_the_api_is_never_open_in_a_cluster(stack: Kubernetes) -> None:
     assert Client(stack.base_url).get("/api/tasks").status_code == 401
 
 
+@pytest.mark.slow
 def test_the_secret_is_random_and_a_second_run_of_the_job_leaves_it_alone(stack: Kubernetes) -> None:
     before = json.loads(stack.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"]
     assert len(set(before.values())) == len(before)
@@ -65,7 +66,8 @@ def test_the_secret_is_random_and_a_second_run_of_the_job_leaves_it_alone(stack:
     assert "nothing to do" in stack.kubectl("logs", "job/make-secrets")
 
 
-def test_a_secret_that_lacks_a_key_is_told_and_the_job_is_run_again_by_deleting_it(stack: Kubernetes) -> None:
+@pytest.mark.slow
+def test_a_secret_without_a_key_is_told_and_a_deleted_job_runs_again(stack: Kubernetes) -> None:
     def run_again(data: dict[str, str | None]) -> None:
         stack.kubectl("patch", "secret", "app-secrets", "-p", json.dumps({"data": data}))
         stack.kubectl("delete", "job", "make-secrets")
@@ -84,6 +86,7 @@ def test_a_secret_that_lacks_a_key_is_told_and_the_job_is_run_again_by_deleting_
     stack.kubectl("wait", "--for=condition=complete", "job/make-secrets", "--timeout=60s")
 
 
+@pytest.mark.slow
 def test_a_new_web_waits_while_another_applies_the_migrations(stack: Kubernetes, api: Client) -> None:
     hold = ["kubectl", "-n", stack.namespace, "exec", "-i", "db-0", "--", "psql", "-U", "postgres", "-d", "app"]
     with subprocess.Popen(hold, env=stack.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
@@ -118,6 +121,7 @@ def log_in(stack: Kubernetes, user: str, password: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["web_redis_password", "admin_redis_password", "database_password"])
 def test_a_rotated_secret_is_new_and_the_old_one_is_worth_nothing(stack: Kubernetes, api: Client, key: str) -> None:
     old = stack.secret(key)
@@ -145,6 +149,7 @@ def test_a_rotated_secret_is_new_and_the_old_one_is_worth_nothing(stack: Kuberne
     assert api.run("add", 2, 2, within=30)["result"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_a_backlog_is_no_fault_of_the_proof(stack: Kubernetes, api: Client) -> None:
     slots = sum(worker["concurrency"] for worker in api.get("/api/workers").json())
@@ -161,6 +166,7 @@ def test_a_backlog_is_no_fault_of_the_proof(stack: Kubernetes, api: Client) -> N
         api.done(task_id, within=60)
 
 
+@pytest.mark.slow
 def test_a_secret_that_a_foreign_server_knows_is_not_rotated(stack: Kubernetes) -> None:
     stack.kubectl("patch", "secret", "app-secrets", "-p", json.dumps({"stringData": {"mail_password": "mine"}}))
     done = rotate(stack, "mail_password")
@@ -179,6 +185,7 @@ def test_a_secret_that_a_foreign_server_knows_is_not_rotated(stack: Kubernetes) 
         stack.start("db")
 
 
+@pytest.mark.slow
 def test_redis_deleted_with_queued_tasks_loses_none(stack: Kubernetes, api: Client) -> None:
     stack.stop("worker")
     tasks = [api.submit("add", number, 1) for number in range(50)]
@@ -188,6 +195,7 @@ def test_redis_deleted_with_queued_tasks_loses_none(stack: Kubernetes, api: Clie
     assert [api.done(task_id, within=60)["result"] for task_id in tasks] == [number + 1 for number in range(50)]
 
 
+@pytest.mark.slow
 def test_two_beats_tick_once_and_the_other_takes_over(stack: Kubernetes, api: Client) -> None:
     stack.scale("beat", 2)
     try:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 import redis
-from tests.waiting import wait_until
+from tests.machine import patience
+from tests.waiting import Process, wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 PASSWORD = "only-for-this-test"
@@ -56,7 +57,7 @@ class Redis:
             "no",  # a stop writes all; waiting for the disk beside other tests would hold it up
         ]
         with (self.folder / "redis.log").open("a") as log:
-            self.process = subprocess.Popen([program, str(PROJECT / "k8s/base/redis.conf"), *options], stdout=log)
+            self.process = Process([program, str(PROJECT / "k8s/base/redis.conf"), *options], stdout=log)
         self.client: Any = redis.Redis(port=self.port, password=PASSWORD, decode_responses=True, socket_timeout=5)
         wait_until(self._answers, 10)
 
@@ -90,14 +91,12 @@ class Role:
         }
         command = [sys.executable, str(PROJECT / "app/service.py"), "run", role]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                command, env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            self.process = Process(command, env=self.env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def check(self, ready: bool = False) -> str | None:
         """None when the check passes, else its line."""
         command = [sys.executable, str(PROJECT / "app/service.py"), "check", self.role, *(["--ready"] if ready else [])]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=patience(10), check=False)
         assert done.returncode == (1 if done.stderr else 0), done
         return done.stderr.strip() or None
 
@@ -138,14 +137,23 @@ def run_role(tmp_path: Path, redis_server: Redis) -> Iterator[Callable[..., Role
         role.end()
 
 
+SENDER = """
+import json, os, sys, django
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+from config.celery import app
+for line in sys.stdin:
+    name, args, options = json.loads(line)
+    print("sent", app.send_task(name, args, **options).id, flush=True)
+"""
+
+
 @pytest.fixture
-def send(redis_server: Redis, tmp_path: Path) -> Callable[..., str]:
-    """Send a task as the product does; returns its id."""
-    code = (
-        "import os, sys, json, django; os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'config.settings');"
-        "django.setup(); from config.celery import app;"
-        "name, args, options = json.loads(sys.argv[1]); print(app.send_task(name, args, **options).id)"
-    )
+def send(redis_server: Redis, tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Send a task as the product does; returns its id.
+
+    One process of the product sends all of a test: its start takes most of a second of CPU.
+    """
     env = os.environ | {
         "REDIS_URL": f"redis://default@127.0.0.1:{redis_server.port}/0",
         "REDIS_PASSWORD": PASSWORD,
@@ -153,9 +161,19 @@ def send(redis_server: Redis, tmp_path: Path) -> Callable[..., str]:
         "RUN_DIR": str(tmp_path),
         "LOG_LEVEL": "ERROR",
     }
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-W", "ignore", "-c", SENDER]
+    with Process(command, cwd=PROJECT / "app", env=env, stdin=pipe, stdout=pipe, text=True) as sender:
+        assert sender.stdin
+        assert sender.stdout
 
-    def send_task(name: str, *args: Any, **options: Any) -> str:
-        command = [sys.executable, "-W", "ignore", "-c", code, json.dumps([name, args, options])]
-        return subprocess.check_output(command, cwd=PROJECT / "app", env=env, text=True).split()[-1]
+        def send_task(name: str, *args: Any, **options: Any) -> str:
+            sender.stdin.write(json.dumps([name, args, options]) + "\n")
+            sender.stdin.flush()
+            for line in sender.stdout:
+                if line.startswith("sent "):
+                    return line.split()[-1]
+            raise AssertionError("the task was not sent; see what its process wrote above")
 
-    return send_task
+        yield send_task
+        sender.stdin.close()

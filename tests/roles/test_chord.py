@@ -38,9 +38,10 @@ def kill_the_worker(worker: Role, server: Redis) -> None:
     server.client.delete("unacked_mutex")  # the one who looks for them may have been killed over it; it expires too
 
 
+@pytest.mark.slow
 @pytest.mark.chaos
 @pytest.mark.parametrize("kill", [kill_a_child, kill_the_worker])
-def test_the_body_of_a_chord_runs_once_although_a_process_was_killed_in_between(
+def test_the_body_of_a_chord_runs_once_although_a_process_was_killed(
     run_role: Callable[..., Role], redis_server: Redis, kill: Callable[[Role, Redis], None]
 ) -> None:
     worker = run_role("worker").wait_ready()

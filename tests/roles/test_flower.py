@@ -101,6 +101,7 @@ def seen(send: Callable[..., str], ask: Callable[[str], Any], within: float = 3)
     return task_id
 
 
+@pytest.mark.slow
 @pytest.mark.chaos
 def test_flower_hears_again_after_its_connections_went_silent(
     run_role: Callable[..., Role], run_flower: Any, send: Callable[..., str], firewall: Firewall
@@ -116,6 +117,7 @@ def test_flower_hears_again_after_its_connections_went_silent(
     seen(send, ask, within=20)
 
 
+@pytest.mark.slow
 def test_a_half_written_state_is_put_aside_and_flower_starts(
     run_role: Callable[..., Role], run_flower: Any, send: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -143,7 +145,8 @@ def test_a_half_written_state_is_put_aside_and_flower_starts(
     assert "moving it aside" not in (tmp_path / "flower-3.log").read_text()
 
 
-def test_flower_keeps_the_newest_ten_thousand_tasks_in_less_memory_than_its_container_has(run_flower: Any) -> None:
+@pytest.mark.slow
+def test_flower_keeps_the_newest_ten_thousand_tasks_within_its_memory(run_flower: Any) -> None:
     role, ask = run_flower()
     first = feed(role, 1)
     wait_until(lambda: ask(f"/api/task/info/{first}"), 20)

@@ -10,8 +10,9 @@ from typing import Any
 import celery
 import pytest
 
+from tests.machine import ahead_of_others
 from tests.roles.conftest import PASSWORD, Redis, Role, free_port
-from tests.waiting import stays, wait_until
+from tests.waiting import best_of, stays, wait_until
 
 
 def remote_control(server: Redis) -> Any:
@@ -25,18 +26,21 @@ def heartbeat(role: Role) -> Path:
 
 
 def test_idle_worker_is_alive_and_ready_and_stops_in_under_three_seconds(run_role: Callable[..., Role]) -> None:
-    took: list[float] = []
-    while not took or (took[-1] >= 3 and len(took) < 4):  # the machine may be busy with other tests
+    def stop() -> float:
         worker = run_role("worker").wait_ready()
         assert worker.check() is None
+        ahead_of_others(worker.process.pid)
         begun = time.monotonic()
         worker.process.terminate()
         assert worker.process.wait(20) == 0
-        took.append(time.monotonic() - begun)
+        took = time.monotonic() - begun
         assert "has not started" in (worker.check() or "")
-    assert took[-1] < 3, took
+        return took
+
+    best_of(stop, 3, tries=4)
 
 
+@pytest.mark.slow
 def test_busy_worker_is_alive_and_ready(
     run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:
@@ -53,6 +57,7 @@ def test_busy_worker_is_alive_and_ready(
     stays(is_well, 14)
 
 
+@pytest.mark.slow
 def test_busy_solo_worker_is_alive_for_as_long_as_a_task_may_take(
     run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:
@@ -90,6 +95,7 @@ def test_worker_that_was_drained_is_alive_and_not_ready(run_role: Callable[..., 
     worker.wait_ready(5)
 
 
+@pytest.mark.slow
 def test_second_beat_stands_by_and_takes_over(run_role: Callable[..., Role]) -> None:
     leader = run_role("beat", "beat-1").wait_ready()
     standby = run_role("beat", "beat-2").wait_ready()
@@ -103,6 +109,7 @@ def test_second_beat_stands_by_and_takes_over(run_role: Callable[..., Role]) -> 
     assert other.check(ready=True) is None
 
 
+@pytest.mark.slow
 @pytest.mark.chaos
 def test_beat_lives_through_an_outage_and_ticks_again(run_role: Callable[..., Role], redis_server: Redis) -> None:
     beat = run_role("beat").wait_ready()
@@ -148,6 +155,7 @@ def test_web_without_its_database_is_alive_and_names_it(run_role: Callable[..., 
     assert '"missing": ["database"]' in (web.check(ready=True) or "")
 
 
+@pytest.mark.slow
 @pytest.mark.chaos
 def test_what_hangs_for_a_minute_ends_itself_and_what_only_waits_does_not(
     run_role: Callable[..., Role], tmp_path: Path

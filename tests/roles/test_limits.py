@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.roles.conftest import Redis, Role
 from tests.waiting import wait_until
 
@@ -18,6 +20,7 @@ def fails(server: Redis, task: str) -> str:
     return str(result(server, task)["result"]["exc_type"])
 
 
+@pytest.mark.slow
 def test_a_task_is_asked_to_end_before_the_limit_and_killed_at_it(
     run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:

@@ -24,8 +24,16 @@ def cut(server: Redis) -> None:
     server.client.client_kill_filter(_type="pubsub", skipme=True)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
-@pytest.mark.parametrize("outage", [down, cut])
+@pytest.mark.parametrize(
+    ("outage", "pool"),
+    [
+        (cut, "prefork"),
+        *(
+            pytest.param(*each, marks=pytest.mark.slow)
+            for each in ((cut, "threads"), (down, "prefork"), (down, "threads"))
+        ),
+    ],
+)
 def test_what_runs_through_an_outage_runs_once_and_what_waits_still_runs(
     outage: Callable[[Redis], None],
     pool: str,
@@ -52,6 +60,7 @@ def runs_of(worker: Role, task: str) -> int:
     return worker.log.read_text().count(f'"task_id": "{task}", "event": "on_success"')
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
 def test_a_redis_that_is_full_for_a_while_costs_no_task(
     pool: str, run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
@@ -77,6 +86,7 @@ def test_a_redis_that_is_full_for_a_while_costs_no_task(
     assert [runs_of(worker, task) for task in tasks] == [1] * 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outage", ["down", "hung"])
 def test_every_role_ends_in_order_while_redis_is_away(
     run_role: Callable[..., Role], redis_server: Redis, outage: str

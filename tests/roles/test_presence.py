@@ -11,12 +11,15 @@ import pytest
 from tests.roles.conftest import Redis, Role
 from tests.waiting import stays, wait_until
 
+GREEN = pytest.mark.skipif(not find_spec("eventlet"), reason="needs eventlet")
 POOLS = [
     "prefork",
-    "threads",
-    "solo",
-    pytest.param("eventlet", marks=pytest.mark.skipif(not find_spec("eventlet"), reason="needs eventlet")),
+    pytest.param("threads", marks=pytest.mark.slow),
+    pytest.param("solo", marks=pytest.mark.slow),
+    pytest.param("eventlet", marks=[pytest.mark.slow, GREEN]),
 ]
+# A worker notes itself by a thread, which is the same in every pool but the green one, where it is a green thread.
+THREADS = ["prefork", pytest.param("eventlet", marks=GREEN)]
 
 
 def note(server: Redis) -> dict[str, Any]:
@@ -48,9 +51,10 @@ def test_a_worker_is_seen_with_its_task_and_not_any_more_once_stopped(
     assert (note(redis_server), redis_server.client.smembers("stack:workers")) == ({}, set())
 
 
+@pytest.mark.slow
 @pytest.mark.chaos
-@pytest.mark.parametrize("pool", POOLS)
-def test_a_killed_worker_is_not_seen_any_more_and_the_next_start_forgets_its_name(
+@pytest.mark.parametrize("pool", THREADS)
+def test_a_killed_worker_is_not_seen_and_the_next_start_forgets_its_name(
     pool: str, run_role: Callable[..., Role], redis_server: Redis
 ) -> None:
     worker = run_role("worker", WORKER_POOL=pool)
@@ -66,8 +70,9 @@ def test_a_killed_worker_is_not_seen_any_more_and_the_next_start_forgets_its_nam
     assert name.startswith("other@")
 
 
+@pytest.mark.slow
 @pytest.mark.chaos
-@pytest.mark.parametrize("pool", POOLS)
+@pytest.mark.parametrize("pool", THREADS)
 def test_a_worker_is_seen_again_after_an_outage_longer_than_its_note_lasts(
     pool: str, run_role: Callable[..., Role], redis_server: Redis
 ) -> None:

@@ -103,7 +103,7 @@ def test_an_entry_of_an_unknown_class_in_redis_does_not_stop_the_others(
     assert beat.check(ready=True) is None
 
 
-def test_an_entry_that_does_not_fit_its_task_is_named_and_does_not_hold_back_the_others(
+def test_an_entry_that_does_not_fit_is_named_and_holds_back_no_other(
     run_role: Callable[..., Role], redis_server: Redis
 ) -> None:
     beat = run_role("beat", DJANGO_SETTINGS_MODULE="unfit_settings").wait_ready()
@@ -127,7 +127,7 @@ def test_a_stop_in_the_middle_of_a_run_sends_it_and_ends_beat(
     assert redis_server.client.llen("default") == 1
 
 
-def test_a_setting_that_loses_tasks_stops_web_worker_and_beat_at_start_by_name(run_role: Callable[..., Role]) -> None:
+def test_a_setting_that_loses_tasks_stops_web_worker_and_beat_by_name(run_role: Callable[..., Role]) -> None:
     # gunicorn ends with 3 where a process of its own cannot load the application, and with 1 where two fail at once.
     for role, codes in (("web", (3, 1)), ("worker", (1,)), ("beat", (1,))):
         process = run_role(role, DJANGO_SETTINGS_MODULE="unsafe_settings", WEB_BIND=f"127.0.0.1:{free_port()}")

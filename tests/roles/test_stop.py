@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.machine import patience
 from tests.roles.conftest import PASSWORD, PROJECT, Redis, Role
 from tests.waiting import wait_until
 
-POOLS = ["prefork", "threads", "solo"]
+POOLS = ["prefork", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("threads", "solo"))]
 
 
 def held(server: Redis) -> int:
@@ -35,6 +36,7 @@ def test_worker_finishes_its_task_before_stopping(
     assert (held(redis_server), redis_server.client.llen("default")) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", POOLS)
 def test_a_task_longer_than_the_grace_is_handed_back_and_runs_again(
     pool: str, run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
@@ -82,6 +84,7 @@ def test_a_task_whose_pool_process_is_killed_runs_again(
     assert redis_server.client.hget(f"stack:task:{task}", "retries") == "1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGQUIT", "SIGINT"])
 def test_a_stop_by_another_signal_leaves_nothing_behind(
     name: str, run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
@@ -96,6 +99,7 @@ def test_a_stop_by_another_signal_leaves_nothing_behind(
     assert redis_server.client.llen("default") in (1, 2)  # QUIT ends the running task; it goes back too
 
 
+@pytest.mark.slow
 def test_what_waits_for_a_retry_or_for_its_rate_is_handed_back_too(
     run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:
@@ -116,7 +120,7 @@ def test_a_task_that_kombu_leaves_in_the_socket_of_a_full_worker_is_noted(redis_
     """A delayed task takes the last slot while the worker asks for one more: the answer comes and is not read."""
     env = os.environ | {"PORT": str(redis_server.port), "PASSWORD": PASSWORD, "PYTHONPATH": str(PROJECT / "app")}
     command = [sys.executable, str(PROJECT / "tests/roles/modules/paused.py")]
-    unread, noted, cancelled = subprocess.check_output(command, env=env, text=True, timeout=60).split()
+    unread, noted, cancelled = subprocess.check_output(command, env=env, text=True, timeout=patience(60)).split()
     assert unread == "queued=0,unacked=0"
     assert noted == "queued=0,unacked=1"
     assert cancelled == "queued=1,unacked=0"

@@ -4,6 +4,8 @@ import json
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.roles.conftest import Redis, Role
 from tests.waiting import wait_until
 
@@ -29,6 +31,7 @@ def test_a_task_of_the_next_version_waits_for_its_worker(
     wait_until(lambda: redis_server.client.hlen("unacked") == redis_server.client.llen("default") == 0, 10)
 
 
+@pytest.mark.slow
 def test_a_stop_leaves_an_unknown_task_in_its_queue(
     run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:
@@ -42,6 +45,7 @@ def test_a_stop_leaves_an_unknown_task_in_its_queue(
     assert (redis_server.client.hlen("unacked"), redis_server.client.llen("default")) == (0, 1)
 
 
+@pytest.mark.slow
 def test_a_task_that_no_version_knows_fails_by_name_in_the_end(
     run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:

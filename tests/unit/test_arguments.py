@@ -41,7 +41,7 @@ def test_only_tasks_that_say_so_are_open_to_the_api() -> None:
     assert {"add", "mul", "xsum", "sleep", "fail", "flaky", "summarize", "send_mail", "group_task", "ping"} == names
 
 
-def test_every_open_task_has_a_schema_and_says_why_running_it_twice_is_safe() -> None:
+def test_every_open_task_has_a_schema_and_says_why_twice_is_safe() -> None:
     for task in api_tasks().values():
         assert arguments_model(task).model_json_schema()["type"] == "object"
         assert "running it twice" in task.run.__doc__.lower()

@@ -78,7 +78,7 @@ def pause_over() -> None:
     breaker._breaker._next_try = 0.0
 
 
-def test_one_call_at_a_time_waits_for_a_server_that_hangs_and_the_rest_fail_at_once(server: Server) -> None:
+def test_one_call_waits_for_a_server_that_hangs_and_the_rest_fail_at_once(server: Server) -> None:
     asked = client(server.port)
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(how, [asked] * 8)) == {"pong"}
@@ -118,7 +118,7 @@ def test_a_failure_of_long_ago_lets_all_through_at_once(server: Server) -> None:
         assert set(pool.map(how, [asked] * 8)) == {"pong"}
 
 
-def test_one_connection_that_went_silent_costs_one_try_and_not_one_for_each_in_the_pool(server: Server) -> None:
+def test_one_connection_that_went_silent_costs_one_try_of_the_pool(server: Server) -> None:
     asked = client(server.port)
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(how, [asked] * 8)) == {"pong"}
@@ -130,7 +130,7 @@ def test_one_connection_that_went_silent_costs_one_try_and_not_one_for_each_in_t
         assert set(pool.map(how, [asked] * 8)) == {"pong"}
 
 
-def test_a_refused_connection_is_tried_once_for_a_call_and_for_the_next_ones(
+def test_a_refused_connection_is_tried_once_for_this_call_and_the_next(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = []

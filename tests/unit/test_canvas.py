@@ -65,7 +65,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
     looks.client.close()
 
 
-def test_a_member_that_was_seen_to_succeed_is_not_read_again_until_the_results_are_shown(looks: Looks) -> None:
+def test_a_member_that_succeeded_is_not_read_again_before_the_end(looks: Looks) -> None:
     plan = plan_chunks(add, ITEMS, 1)
     plan.signatures = []
     canvas.record(plan)

@@ -120,7 +120,7 @@ def test_a_task_that_may_run_longer_than_the_visibility_timeout_is_named() -> No
     assert "VISIBILITY_TIMEOUT at least time_limit + STOP_GRACE + 60 = 3601" in found(3481)[0]
 
 
-def test_a_task_that_may_run_longer_than_a_solo_worker_counts_as_alive_is_named() -> None:
+def test_a_task_longer_than_a_solo_worker_counts_as_alive_is_named() -> None:
     given = [AttributeDict(name="report", time_limit=1800)]
     assert check_configuration(AttributeDict(SAFE), "web", ENV, given) == []
     (found,) = check_configuration(AttributeDict(SAFE), "web", ENV | {"WORKER_POOL": "solo"}, given)

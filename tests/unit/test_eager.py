@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import patience
+
 pytest.importorskip("demo", reason="the tasks of app/demo are its examples")
 APP = Path(__file__).parents[2] / "app"
 
@@ -26,7 +28,7 @@ def test_a_task_that_is_applied_here_needs_no_redis(tmp_path: Path) -> None:
         env=env,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=patience(30),
         check=True,
     )
     assert done.stdout.split() == ["5", "pong", "1461"]

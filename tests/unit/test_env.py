@@ -49,9 +49,7 @@ def test_a_wrong_url_is_not_repeated_because_it_may_hold_a_password(name: str) -
     assert "hidden" not in str(caught.value)
 
 
-def test_a_relative_path_counts_from_the_projects_folder_wherever_a_role_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_counts_from_the_projects_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stack.env.PROJECT_DIR", str(tmp_path))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "key").write_text("a key")
@@ -72,7 +70,7 @@ def test_a_secret_comes_from_its_file_before_the_variable(tmp_path: Path) -> Non
     assert get("SECRET_KEY", {"SECRET_KEY_FILE": str(file), "SECRET_KEY": "other"}) == "from the file"
 
 
-def test_a_secret_that_is_missing_empty_or_unreadable_is_named_and_never_defaulted(tmp_path: Path) -> None:
+def test_a_secret_that_is_missing_empty_or_unreadable_is_named(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
     for env in ({}, {"FLOWER_PASSWORD_FILE": str(empty)}, {"FLOWER_PASSWORD_FILE": str(tmp_path / "none")}):

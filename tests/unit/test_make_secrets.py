@@ -124,7 +124,7 @@ def test_what_is_no_json_is_asked_for_again_and_told_in_one_line(job: ModuleType
     assert str(job.main(within=0.1)).startswith("the API server does not answer: ")
 
 
-def test_an_api_server_that_is_not_there_or_never_answers_is_told_in_one_line(
+def test_an_api_server_that_does_not_answer_is_told_in_one_line(
     job: ModuleType, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = job.urllib.request.urlopen

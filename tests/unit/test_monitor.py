@@ -37,7 +37,7 @@ def beat(monitor: Any, worker: str, moment: float) -> None:
     monitor.inspector.workers[worker] = {"timestamp": moment, "stats": {}}
 
 
-def test_a_worker_that_has_gone_leaves_nothing_behind_and_one_that_beats_stays(monitor: Any) -> None:
+def test_a_worker_that_has_gone_leaves_nothing_and_one_that_beats_stays(monitor: Any) -> None:
     beat(monitor, "worker@gone", time.time() - 3700)
     beat(monitor, "worker@here", time.time() - 3500)
     assert b"worker@gone" in generate_latest()
@@ -56,7 +56,7 @@ def test_a_worker_that_answered_but_has_not_yet_sent_an_event_stays(monitor: Any
     assert set(monitor.inspector.workers) == {"worker@new"}
 
 
-def test_the_names_of_flower_and_kombu_that_the_replacements_use_are_still_there() -> None:
+def test_the_names_of_flower_and_kombu_that_are_replaced_are_there() -> None:
     """A version in which one of these fails needs a look at stack/monitor.py."""
     source = inspect.getsource(flower.app.Flower.__init__)
     assert "events or Events(" in source

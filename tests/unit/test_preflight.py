@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stack.roles import open_api
+from tests.machine import patience
 
 PROJECT = Path(__file__).parents[2]
 
@@ -108,7 +109,9 @@ def test_a_machine_without_venv_or_redis_is_told_the_one_line(knows: str, packag
     fake = tmp_path / "python3"
     fake.write_text(f'#!/bin/sh\necho "$*" | grep -Eq "{knows.replace("(", "[(]").replace(")", "[)]")}"\n')
     fake.chmod(0o755)
-    done = subprocess.run([tmp_path / "deploy/venv.sh", fake], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(
+        [tmp_path / "deploy/venv.sh", fake], capture_output=True, text=True, timeout=patience(20), check=False
+    )
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         f"This machine lacks what the stack needs. Debian, Ubuntu: sudo apt install {packages}"
@@ -133,7 +136,7 @@ def test_a_machine_without_venv_or_redis_is_told_the_one_line(knows: str, packag
         ),
     ],
 )
-def test_the_server_is_the_first_of_the_path_that_is_new_enough_or_the_wheels(
+def test_the_server_is_the_first_that_is_new_enough_or_the_wheels(
     programs: dict[str, str], found: str, tmp_path: Path
 ) -> None:
     for name, says in programs.items():

@@ -53,7 +53,7 @@ CONF = (
         ),
     ],
 )
-def test_redis_is_broker_and_result_store_with_json_an_expiry_and_a_time_zone(
+def test_redis_is_broker_and_result_store_with_json_expiry_and_time_zone(
     variables: dict[str, str], changed: dict[str, Any]
 ) -> None:
     conf = python(CONF, REDIS_URL="redis://cache:6379/1", **variables)

@@ -18,7 +18,7 @@ def manage(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=APP, env=env, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_task_that_runs_twice_leaves_one_report_and_a_data_set_keeps_its_newest(tmp_path: Path) -> None:
+def test_a_task_that_runs_twice_leaves_one_report(tmp_path: Path) -> None:
     manage(tmp_path, "migrate", "--verbosity", "0")
     script = (
         "from demo.store import KEEP, keep_report, reports\n"

@@ -20,7 +20,7 @@ def test_a_foreign_or_broken_origin_is_refused(origin: str) -> None:
     assert answer.json()["error"]["code"] == "foreign_origin"
 
 
-def test_a_foreign_host_is_refused_in_the_shape_of_errors_whatever_its_origin() -> None:
+def test_a_foreign_host_is_refused_in_the_shape_of_errors() -> None:
     for origin in ({}, {"origin": "http://evil.example"}):
         answer = Client(headers={"host": "evil.example", **origin}).post("/api/tasks/add", {}, "application/json")
         assert answer.status_code in (400, 403)

@@ -10,6 +10,7 @@ import pytest
 
 from stack.env import BadValue
 from stack.roles import ROLES, argv, contradictions, max_delay, problems, versions
+from tests.machine import patience
 
 SERVICE = Path(__file__).parents[2] / "app" / "service.py"
 GOOD = {"SECRET_KEY": "key", "REDIS_PASSWORD": "word", "FLOWER_PASSWORD": "flower-secret"}
@@ -76,7 +77,12 @@ def test_a_pool_whose_package_is_missing_is_named(monkeypatch: pytest.MonkeyPatc
 def test_a_bad_value_ends_in_one_line_with_its_name(name: str, value: str, tmp_path: Path) -> None:
     env = GOOD | {"RUN_DIR": str(tmp_path), "PATH": os.environ["PATH"], name: value}
     done = subprocess.run(
-        [sys.executable, SERVICE, "run", "worker"], env=env, capture_output=True, text=True, timeout=20, check=False
+        [sys.executable, SERVICE, "run", "worker"],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=patience(20),
+        check=False,
     )
     assert done.returncode == 1
     assert re.fullmatch(rf"service: {name}[:=].*\n", done.stderr), done.stderr
@@ -98,7 +104,7 @@ def test_the_installed_redis_client_fits_and_another_is_named(monkeypatch: pytes
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_redis_client_that_does_not_fit_stops_every_role_at_start_by_name(role: str, tmp_path: Path) -> None:
+def test_a_redis_client_that_does_not_fit_stops_every_role_by_name(role: str, tmp_path: Path) -> None:
     """A real package, found before the installed one: what a team's own pin of redis leads to."""
     about = tmp_path / "redis-3.2.1.dist-info"
     about.mkdir()

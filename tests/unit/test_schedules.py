@@ -142,7 +142,7 @@ def test_the_tutorials_schedules_are_as_in_the_tutorial() -> None:
     assert (weekly["task"], weekly["schedule"]) == ("xsum", crontab(hour=20, minute=20, day_of_week=1))
 
 
-def test_a_run_of_the_next_day_is_not_an_hour_off_when_clocks_change_in_between() -> None:
+def test_a_run_of_the_next_day_is_not_an_hour_off_when_clocks_change() -> None:
     # In Cairo clocks went forward at midnight before the last business day of April 2027.
     zone = ZoneInfo("Africa/Cairo")
     with time_machine.travel(datetime(2027, 4, 29, 12, 0, tzinfo=zone), tick=False):

@@ -143,7 +143,7 @@ def test_a_run_after_it_was_switched_on_is_its_last_run(redis: FakeRedis) -> Non
     assert (shown["last_run_at"], shown["total_run_count"]) == ("2026-11-22T12:00:00+00:00", 2)
 
 
-def test_a_new_schedule_knows_nothing_of_a_deleted_one_that_beat_was_sending(redis: FakeRedis) -> None:
+def test_a_new_schedule_knows_nothing_of_the_deleted_one_of_its_name(redis: FakeRedis) -> None:
     put(task="ping", crontab="0 2 * * *")
     entry = stored()
     schedules_api.delete(HttpRequest(), "e")
@@ -156,7 +156,7 @@ def test_a_new_schedule_knows_nothing_of_a_deleted_one_that_beat_was_sending(red
     assert (shown["last_run_at"], shown["total_run_count"], stored().total_run_count) == (None, 0, 0)
 
 
-def test_a_rule_that_changes_while_beat_sends_the_old_one_decides_on_the_next_run(redis: FakeRedis) -> None:
+def test_a_rule_changed_while_beat_sends_decides_on_the_next_run(redis: FakeRedis) -> None:
     put(task="ping", crontab="0 2 * * *")
     entry = stored()
     put(every=5)
@@ -166,7 +166,7 @@ def test_a_rule_that_changes_while_beat_sends_the_old_one_decides_on_the_next_ru
     assert redis.zscore(SCHEDULE_KEY, KEY) == pytest.approx(NOW.timestamp() + 5, abs=1)
 
 
-def test_a_schedule_of_a_class_that_this_version_does_not_know_is_kept_as_it_is(redis: FakeRedis) -> None:
+def test_a_schedule_of_an_unknown_class_is_kept_as_it_is(redis: FakeRedis) -> None:
     put(task="ping", every=5)
     definition = json.loads(redis.hget(KEY, "definition")) | {"schedule": {"__type__": "sunset", "city": "Bergen"}}
     redis.hset(KEY, "definition", json.dumps(definition))

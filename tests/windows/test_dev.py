@@ -16,9 +16,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.supervisor import SHELL, copy_checkout
+from tests.machine import patience
 from tests.roles.conftest import PASSWORD, PROJECT, Redis, free_port
-from tests.waiting import wait_until
+from tests.waiting import Process, wait_until
 from tests.windows.conftest import BREAK, WITHOUT_POSIX
+
+pytestmark = pytest.mark.slow
 
 READY = "Ctrl+C stops everything"
 ROLES = ("web", "worker", "beat", "flower")
@@ -39,7 +42,7 @@ class Dev:
             **variables,
         }
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(
+            self.process = Process(
                 [sys.executable, str(PROJECT / "deploy/windows/dev.py")],
                 env=env,
                 stdout=log,
@@ -66,7 +69,7 @@ class Dev:
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         url = f"http://127.0.0.1:{self.web}{path}"
         request = urllib.request.Request(url, data, {"Content-Type": content_type})
-        with urllib.request.urlopen(request, timeout=40) as answer:
+        with urllib.request.urlopen(request, timeout=patience(40)) as answer:
             return json.load(answer)
 
     def result(self, path: str, body: Any) -> Any:
@@ -104,7 +107,7 @@ def dev(tmp_path: Path) -> Iterator[Callable[..., Dev]]:
         one.end()
 
 
-def test_one_command_runs_every_kind_of_task_without_a_redis_and_one_ctrl_c_ends_it(dev: Callable[..., Dev]) -> None:
+def test_one_command_runs_every_kind_of_task_and_one_ctrl_c_ends_it(dev: Callable[..., Dev]) -> None:
     stack = dev(REDIS_URL="").wait_ready()
     assert "An embedded one (fakeredis) serves from memory" in stack.said
     assert "add(2, 3) = 5, over HTTP, Redis and a worker" in stack.said
@@ -129,7 +132,7 @@ def test_one_command_runs_every_kind_of_task_without_a_redis_and_one_ctrl_c_ends
     )
 
     def workers() -> list[str]:
-        with urllib.request.urlopen(flower, timeout=40) as answer:
+        with urllib.request.urlopen(flower, timeout=patience(40)) as answer:
             return list(json.load(answer))
 
     # Flower gives a worker one second to answer.
@@ -173,7 +176,7 @@ def test_a_backlog_from_before_is_no_reason_not_to_start(
     assert "QUEUE_LIMIT is 2" in stack.said
 
 
-def test_on_a_fresh_machine_the_first_start_makes_the_environment_and_goes_on_in_it() -> None:
+def test_on_a_fresh_machine_the_first_start_makes_the_environment() -> None:
     checkout = copy_checkout()
     try:
         (checkout / ".venv").unlink()
@@ -181,7 +184,9 @@ def test_on_a_fresh_machine_the_first_start_makes_the_environment_and_goes_on_in
         # What runs inside stops at a Redis that is not there; it has imported all that was installed by then.
         env = {name: os.environ[name] for name in SHELL if name in os.environ} | {"REDIS_URL": "redis://127.0.0.1:1/0"}
         first, second = (
-            subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True, timeout=280, check=False)
+            subprocess.run(
+                command, cwd=checkout, env=env, capture_output=True, text=True, timeout=patience(280), check=False
+            )
             for _ in range(2)
         )
     finally:

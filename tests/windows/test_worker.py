@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine import patience
 from tests.roles.conftest import PROJECT, Redis, Role
 from tests.waiting import stays, wait_until
 from tests.windows.conftest import HANG, WITHOUT_POSIX, press
+
+pytestmark = pytest.mark.slow
 
 POOLS = ["eventlet", "threads", "solo"]
 Start, Send = Callable[..., Role], Callable[..., str]
@@ -113,7 +116,7 @@ def test_short_tasks_do_not_wait_for_the_loop(pool: str, run_worker: Start, send
     begun = time.monotonic()
     wait_until(done, 60)
     # Two waits of Celery's loop, 2 s each, for every two tasks would be a minute; this takes 2 to 4 s.
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < patience(30)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_what_forks_is_refused_by_name(variable: str, named: str) -> None:
     role = "worker" if name == "WORKER_POOL" else "web"
     env = {"PYTHONPATH": WITHOUT_POSIX, "SECRET_KEY": "k" * 50, "REDIS_PASSWORD": "p", name: value}
     command = [sys.executable, str(PROJECT / "app" / "service.py"), "run", role]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=patience(30), check=False)
     assert done.returncode == 1
     assert f"service: {variable} cannot work on Windows" in done.stderr
     assert named in done.stderr
