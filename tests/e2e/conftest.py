@@ -26,8 +26,8 @@ class Stopped(Protocol):
     def __call__(self, role: str) -> Any: ...
 
 
-# Under supervisord three stacks run side by side where there are processes for three (`-n`): each has its files, about a
-# third of the time. Elsewhere a stack is dear, and one serves all.
+# Under supervisord three stacks run side by side where there are processes for three (`-n`): each has its files, for
+# about a third of the time. Elsewhere a stack is dear, and one serves all.
 STACKS = {
     "test_beat": 2,
     "test_canvas": 2,
