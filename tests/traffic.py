@@ -23,7 +23,7 @@ def load(api: Client) -> Iterator[dict[str, Any]]:
     over, counting = threading.Event(), threading.Lock()
 
     def caller(kind: str) -> None:
-        while not over.wait(0.05):
+        while not over.wait(0.1):
             try:
                 if kind == "read":
                     assert api.get("/version").status_code == 200

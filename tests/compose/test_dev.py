@@ -22,6 +22,7 @@ def dev() -> Iterator[Compose]:
         target.remove()
 
 
+@pytest.mark.slow
 def test_a_changed_line_is_seen_by_every_role_though_a_task_sleeps(dev: Compose) -> None:
     api = Client(dev.base_url)
     assert api.run("ping")["result"] == "pong"

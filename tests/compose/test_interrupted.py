@@ -47,6 +47,7 @@ def test_ctrl_c_removes_the_new_and_leaves_the_old_at_work(stack: Compose, api: 
     assert stack.inspect(f"django-celery-stack:{stack.project}")["Id"] in before
 
 
+@pytest.mark.slow
 @pytest.mark.chaos
 def test_after_a_killed_deploy_the_next_one_leaves_as_many_as_before(stack: Compose, api: Client) -> None:
     count = {role: len(stack.containers(role)) for role in ROLES}

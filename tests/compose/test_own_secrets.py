@@ -31,6 +31,7 @@ def status(stack: Compose, token: str) -> int:
     return Client(stack.base_url, token).get("/api/tasks").status_code
 
 
+@pytest.mark.slow
 def test_a_token_of_the_operators_own_is_used_and_replaced_with_its_file(owned: Compose) -> None:
     assert [status(owned, token) for token in ("", SECOND, FIRST)] == [401, 401, 200]
     assert Client(owned.base_url, FIRST).run("add", 2, 3)["result"] == 5

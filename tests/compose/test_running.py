@@ -15,6 +15,7 @@ from tests.traffic import Ticks
 from tests.waiting import stays, wait_until
 
 
+@pytest.mark.slow
 def test_three_workers_all_take_work(stack: Compose, api: Client) -> None:
     stack.scale("worker", 3)
     try:
@@ -49,6 +50,7 @@ def test_two_webs_share_the_one_port(stack: Compose, api: Client) -> None:
     assert all(api.get("/version").status_code == 200 for _ in range(20))
 
 
+@pytest.mark.slow
 @pytest.mark.chaos
 def test_two_beats_tick_once(stack: Compose, api: Client) -> None:
     stack.scale("beat", 2)
@@ -106,7 +108,7 @@ def control(stack: Compose, *command: str) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("how", ["restart", "SIGKILL"])
+@pytest.mark.parametrize("how", [pytest.param("restart", marks=pytest.mark.slow), "SIGKILL"])
 def test_redis_goes_and_comes_back_with_every_queued_task(stack: Compose, api: Client, how: str) -> None:
     # The worker takes no task meanwhile, but is there, to be restarted or not.
     control(stack, "cancel_consumer", "default")
@@ -139,6 +141,7 @@ def test_redis_goes_and_comes_back_with_every_queued_task(stack: Compose, api: C
 
 
 @pytest.mark.chaos
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [("worker", "beat", "flower", "web"), ("redis", "db", "proxy")])
 def test_health_goes_bad_when_the_process_is_frozen(stack: Compose, frozen: tuple[str, ...]) -> None:
     """At once those whose checks do not ask each other, because it takes a minute."""
@@ -164,6 +167,7 @@ def children(pid: int) -> list[int]:
     return [child.pid for child in psutil.Process(pid).children(recursive=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.chaos
 def test_a_silent_name_server_slows_no_answer_while_redis_is_stopped(stack: Compose, api: Client) -> None:
     gateway = stack.run(

@@ -50,13 +50,13 @@ def test_a_rotated_password_is_new_and_nobody_notices(stack: Compose, api: Clien
 @pytest.mark.parametrize(
     ("name", "welcome", "refusal"),
     [
-        ("redis/admin_password", "PONG", "WRONGPASS"),
-        ("worker/redis_password", "PONG", "WRONGPASS"),
-        ("beat/redis_password", "PONG", "WRONGPASS"),
-        ("flower/redis_password", "PONG", "WRONGPASS"),
+        pytest.param("redis/admin_password", "PONG", "WRONGPASS", marks=pytest.mark.slow),
+        pytest.param("worker/redis_password", "PONG", "WRONGPASS", marks=pytest.mark.slow),
+        pytest.param("beat/redis_password", "PONG", "WRONGPASS", marks=pytest.mark.slow),
+        pytest.param("flower/redis_password", "PONG", "WRONGPASS", marks=pytest.mark.slow),
         ("flower/flower_password", "200", "401"),
         ("db/database_password", "welcome", "password authentication failed"),
-        ("db/postgres_password", "welcome", "password authentication failed"),
+        pytest.param("db/postgres_password", "welcome", "password authentication failed", marks=pytest.mark.slow),
     ],
 )
 def test_every_other_password_can_be_rotated_too(stack: Compose, name: str, welcome: str, refusal: str) -> None:

@@ -27,7 +27,9 @@ def test_the_first_process_is_the_role_itself_and_no_shell(stack: Compose, servi
         assert word in " ".join(line), line
 
 
-@pytest.mark.parametrize("role", ["web", "worker", "beat", "flower"])
+@pytest.mark.parametrize(
+    "role", ["web", "worker", *(pytest.param(role, marks=pytest.mark.slow) for role in ("beat", "flower"))]
+)
 def test_docker_stop_ends_a_role_in_order(stack: Compose, role: str) -> None:
     (container,) = stack.containers(role)
     stack.stop(role)

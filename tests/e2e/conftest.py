@@ -32,6 +32,7 @@ STACKS = {
     "test_beat": 2,
     "test_canvas": 2,
     "test_canvas_revoked": 2,
+    "test_schedules": 2,
     "test_tasks": 2,
     "test_workers": 2,
     "test_load": 3,

@@ -137,11 +137,11 @@ def test_fifty_tasks_that_wait_for_a_group_finish_on_two_slots(api: Client) -> N
 
 
 @pytest.mark.slow
-def test_chunks_take_a_million_calls_in_a_request_of_a_few_bytes(api: Client) -> None:
-    state = result(api, send(api, "chunks", name="add", range=[0, 1_000_000], size=1000), within=240)
-    assert (state["completed"], state["total"], state["result"]) == (1_000_000, 1_000_000, None)
+def test_chunks_take_100000_calls_in_a_request_of_a_few_bytes(api: Client) -> None:
+    state = result(api, send(api, "chunks", name="add", range=[0, 100_000], size=1000), within=120)
+    assert (state["completed"], state["total"], state["result"]) == (100_000, 100_000, None)
     last = api.get(f"/api/tasks/{state['members'][-1]}").json()["result"]
-    assert (len(last), last[-1]) == (1000, 1_999_998)
+    assert (len(last), last[-1]) == (1000, 199_998)
 
 
 def test_a_group_can_be_waited_for_from_a_shell_as_the_tutorial_does(operated: Operated) -> None:

@@ -77,20 +77,20 @@ def test_times_are_the_servers_and_it_says_which(page: Page, api: Client) -> Non
 
 
 @pytest.mark.slow
-def test_a_thousand_schedules_show_fifty_and_the_filter_finds_any(page: Page, api: Client) -> None:
-    names = [f"many-{number:04}" for number in range(1000)]
+def test_many_schedules_show_fifty_and_the_filter_finds_any(page: Page, api: Client) -> None:
+    names = [f"many-{number:04}" for number in range(120)]
     expect(page.get_by_test_id("schedules-section")).to_be_visible(timeout=patience(30_000))
     with ThreadPoolExecutor(4) as pool:
         try:
             list(pool.map(lambda name: put(api, name, task="ping", crontab="0 4 1 1 *"), names))
             page.reload()
             shown = page.get_by_test_id("schedules-shown")
-            expect(shown).to_contain_text(re.compile(r"^The first 50 of 1\d\d\d"), timeout=patience(30_000))
+            expect(shown).to_contain_text(re.compile(r"^The first 50 of 1\d\d\b"), timeout=patience(30_000))
             expect(page.get_by_test_id("schedule")).to_have_count(50)
-            page.get_by_test_id("schedule-filter").fill("many-0777")
-            expect(shown).to_have_text(re.compile(r"^1 that match, of 1\d\d\d in all"))
-            row(page, "many-0777").get_by_role("switch").click()
-            wait_until(lambda: not enabled(api, "many-0777"), 10)
+            page.get_by_test_id("schedule-filter").fill("many-0077")
+            expect(shown).to_have_text(re.compile(r"^1 that match, of 1\d\d in all"))
+            row(page, "many-0077").get_by_role("switch").click()
+            wait_until(lambda: not enabled(api, "many-0077"), 10)
             screenshot(page, "page-schedules-filter")
         finally:
             list(pool.map(lambda name: api.call("DELETE", f"/api/schedules/{name}"), names))

@@ -26,7 +26,6 @@ def test_without_a_worker_the_round_trip_test_fails(api: Client, stopped: Stoppe
         test_tasks.test_a_task_makes_the_round_trip_within_seconds(api)
 
 
-@pytest.mark.runtime
 def test_a_queued_task_is_pending_and_runs_when_a_worker_comes(api: Client, stopped: Stopped) -> None:
     with stopped("worker"):
         task_id = api.submit("mul", 3, 4)

@@ -27,7 +27,6 @@ def test_a_role_restarted_by_supervisorctl_works_again(role: str, vm: Supervisor
     assert [name for name in before if after.get(name) != before[name]] == [role]
 
 
-@pytest.mark.runtime
 @pytest.mark.parametrize("role", ROLES)
 def test_an_idle_role_stops_at_once(role: str, stack: Target) -> None:
     def stopped() -> bool:

@@ -73,7 +73,6 @@ def test_a_stopped_worker_is_gone_at_once_and_a_started_one_is_there(api: Client
     assert default_queue(api)["workers"] == 1
 
 
-@pytest.mark.runtime
 @pytest.mark.chaos
 def test_a_worker_that_is_gone_without_a_word_is_not_shown_for_long(api: Client, stack: Target) -> None:
     """Frozen and not killed: a killed one is started again under the same name."""

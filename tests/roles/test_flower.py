@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import requests
 
-from bench.flower_memory import feed, mebibytes
 from tests.roles.conftest import Redis, Role, free_port
 from tests.waiting import stays, wait_until
 
@@ -143,18 +142,3 @@ def test_a_half_written_state_is_put_aside_and_flower_starts(
     assert second.process.wait(20) == 0
     _, ask = run_flower("flower-3")
     assert "moving it aside" not in (tmp_path / "flower-3.log").read_text()
-
-
-@pytest.mark.slow
-def test_flower_keeps_the_newest_ten_thousand_tasks_within_its_memory(run_flower: Any) -> None:
-    role, ask = run_flower()
-    first = feed(role, 1)
-    wait_until(lambda: ask(f"/api/task/info/{first}"), 20)
-
-    last = feed(role, 12_000)
-
-    wait_until(lambda: ask(f"/api/task/info/{last}")["state"] == "SUCCESS", 60)
-    assert len(ask("/api/tasks?limit=20000")) == 10_000
-    with pytest.raises(AssertionError):
-        ask(f"/api/task/info/{first}")
-    assert mebibytes(role) < 256

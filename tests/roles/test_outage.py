@@ -28,10 +28,7 @@ def cut(server: Redis) -> None:
     ("outage", "pool"),
     [
         (cut, "prefork"),
-        *(
-            pytest.param(*each, marks=pytest.mark.slow)
-            for each in ((cut, "threads"), (down, "prefork"), (down, "threads"))
-        ),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in ((cut, "threads"), (down, "prefork"))),
     ],
 )
 def test_what_runs_through_an_outage_runs_once_and_what_waits_still_runs(

@@ -14,7 +14,6 @@ from tests.waiting import stays, wait_until
 GREEN = pytest.mark.skipif(not find_spec("eventlet"), reason="needs eventlet")
 POOLS = [
     "prefork",
-    pytest.param("threads", marks=pytest.mark.slow),
     pytest.param("solo", marks=pytest.mark.slow),
     pytest.param("eventlet", marks=[pytest.mark.slow, GREEN]),
 ]

@@ -1,7 +1,9 @@
 """What Flower forgets, and the names of others that its replacements rely on."""
 
 import inspect
+import runpy
 import time
+from pathlib import Path
 from typing import Any
 
 import flower.app
@@ -10,6 +12,7 @@ import flower.events
 import pytest
 from celery import Celery
 from celery.events import EventReceiver
+from flower.events import EventsState
 from flower.options import options
 from flower.views.monitor import Metrics
 from kombu.mixins import ConsumerMixin
@@ -54,6 +57,18 @@ def test_a_worker_that_answered_but_has_not_yet_sent_an_event_stays(monitor: Any
     monitor.inspector.workers["worker@new"] = {"timestamp": time.time()}
     monitor.forget_gone_workers()
     assert set(monitor.inspector.workers) == {"worker@new"}
+
+
+def test_flower_keeps_the_newest_ten_thousand_tasks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What they weigh is a figure of `make bench`."""
+    monkeypatch.setenv("RUN_DIR", str(tmp_path))
+    limit = runpy.run_path(str(Path(__file__).parents[2] / "app/flowerconfig.py"))["max_tasks"]
+    state = EventsState(max_tasks_in_memory=limit)
+    for number in range(limit + 5):
+        state.event({"type": "task-sent", "uuid": str(number), "hostname": "web", "timestamp": number, "clock": number,
+                     "local_received": number, "utcoffset": 0, "pid": 1})  # fmt: skip
+    assert limit == 10_000
+    assert (len(state.tasks), "4" in state.tasks, "5" in state.tasks) == (10_000, False, True)
 
 
 def test_the_names_of_flower_and_kombu_that_are_replaced_are_there() -> None:

@@ -149,7 +149,7 @@ def test_one_command_runs_every_kind_of_task_and_one_ctrl_c_ends_it(dev: Callabl
     assert stack.said.count("Traceback") == 0
 
 
-@pytest.mark.parametrize("pool", ["threads", "solo"])
+@pytest.mark.parametrize("pool", ["threads"])
 def test_it_uses_the_redis_of_redis_url_and_ctrl_break_ends_it_too(
     dev: Callable[..., Dev], redis_server: Redis, pool: str
 ) -> None:

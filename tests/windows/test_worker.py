@@ -55,7 +55,7 @@ def test_a_stop_lets_what_runs_finish_and_leaves_what_waits(
     assert "EventletDeprecationWarning" not in text
 
 
-@pytest.mark.parametrize("pool", ["eventlet", "threads"])
+@pytest.mark.parametrize("pool", ["eventlet"])
 def test_what_runs_longer_than_the_grace_is_handed_back(
     pool: str, run_worker: Start, send: Send, redis_server: Redis
 ) -> None:
@@ -80,7 +80,7 @@ def test_a_second_ctrl_c_hands_back_at_once(run_worker: Start, send: Send, redis
     assert left(redis_server) == (0, 1)
 
 
-@pytest.mark.parametrize("pool", ["eventlet", "threads"])
+@pytest.mark.parametrize("pool", ["eventlet"])
 def test_redis_restarts_with_all_slots_busy_and_each_task_runs_once(
     pool: str, run_worker: Start, send: Send, redis_server: Redis
 ) -> None:
@@ -105,7 +105,7 @@ def test_redis_restarts_with_all_slots_busy_and_each_task_runs_once(
     worker.wait_ready(20)
 
 
-@pytest.mark.parametrize("pool", ["eventlet", "threads"])
+@pytest.mark.parametrize("pool", ["eventlet"])
 def test_short_tasks_do_not_wait_for_the_loop(pool: str, run_worker: Start, send: Send, redis_server: Redis) -> None:
     run_worker(pool).wait_ready()
     task = send("group_task", 60)
