@@ -19,7 +19,7 @@ def test_a_roll_out_of_everything_fails_no_request_and_loses_no_task(stack: Kube
     long = [api.submit("sleep", 25) for _ in range(8)]
 
     # Beat stops before the next one starts, and all roles start at once here: it may be away for half a minute.
-    with Ticks(api, every=20) as ticks:
+    with Ticks(api, every=10) as ticks:
         wait_until(lambda: ticks.seen, 30)
         with load(api) as seen:
             for role in ROLES:
@@ -27,7 +27,7 @@ def test_a_roll_out_of_everything_fails_no_request_and_loses_no_task(stack: Kube
             for role in ROLES:
                 stack.wait_ready(role)
         wait_until(lambda: len(ticks.seen) >= 4, 60)
-        print("gaps between ticks:", ticks.check(longest=3 * ticks.every))
+        print("gaps between ticks:", ticks.check(longest=60))
 
     assert not seen["failed"], seen["failed"][:5]
     assert seen["calls"] > 100
