@@ -10,7 +10,7 @@ from tests.machine import patience
 T = TypeVar("T")
 
 
-def wait_until(check: Callable[[], T], timeout: float, every: float = 0.1, promised: bool = False) -> T:
+def wait_until(check: Callable[[], T], timeout: float, every: float = 0.2, promised: bool = False) -> T:
     """Call `check` until it returns something true, and return that.
 
     Args:

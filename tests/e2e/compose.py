@@ -170,7 +170,7 @@ class Compose:
             assert set(states) == {"healthy"}, f"{role}: {states or 'no container runs'}"
             return True
 
-        wait_until(healthy, within)
+        wait_until(healthy, within, every=0.5)
 
     def redis(self, user: str = "admin", password: str = "") -> Any:
         """A client, with the operator's rights where no other user is named.

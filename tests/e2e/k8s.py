@@ -222,7 +222,7 @@ class Kubernetes:
         self.kubectl("scale", self.object(role), f"--replicas={count}")
         self.wait_ready(role)
         label = f"app.kubernetes.io/name={role}"
-        wait_until(lambda: len(self.kubectl("get", "pods", "-l", label, "-o", "name").split()) == count, 120, every=0.3)
+        wait_until(lambda: len(self.kubectl("get", "pods", "-l", label, "-o", "name").split()) == count, 120, every=1)
 
     def wait_ready(self, role: str, within: float = 240) -> None:
         """Return when as many pods of the newest version as wanted are ready; hopeless ones fail at once."""
@@ -240,7 +240,7 @@ class Kubernetes:
             return True
 
         try:
-            wait_until(ready, within, every=0.3)
+            wait_until(ready, within, every=1)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.story()}") from None
 

@@ -200,7 +200,8 @@ class Supervisor:
         if role == "redis":
             wait_until(self._redis_answers, 20)
         else:
-            wait_until(lambda: self.check(role, ready=True) is None or self._not_ready(role), 40)
+            # A check is a process of its own: asked more often, all of them would take the CPU from what they wait for.
+            wait_until(lambda: self.check(role, ready=True) is None or self._not_ready(role), 40, every=0.4)
 
     def _not_ready(self, role: str) -> bool:
         raise AssertionError(self.check(role, ready=True))

@@ -48,7 +48,7 @@ def standby(vm: Supervisor) -> Iterator[str]:
 @pytest.mark.runtime
 def test_beat_ticks_once_per_interval(stack: Target) -> None:
     before = len(ticks(stack))
-    wait_until(lambda: len(ticks(stack)) >= before + 4, 4 * INTERVAL + 20)
+    wait_until(lambda: len(ticks(stack)) >= before + 4, 4 * INTERVAL + 20, every=1)
 
     times = ticks(stack)[before:]
 
@@ -58,7 +58,7 @@ def test_beat_ticks_once_per_interval(stack: Target) -> None:
 def test_beat_is_a_process_of_its_own_beside_the_worker(stack: Target, stopped: Stopped) -> None:
     with stopped("worker"):
         before = len(ticks(stack))
-        wait_until(lambda: len(ticks(stack)) > before, INTERVAL + 10)
+        wait_until(lambda: len(ticks(stack)) > before, INTERVAL + 10, every=1)
         assert stack.check("beat", ready=True) is None
 
 

@@ -96,7 +96,7 @@ def unharmed(stack: Target, api: Client) -> Iterator[None]:
     for number in range(4):
         assert api.run("add", number, 1, within=20)["result"] == number + 1
     for role in ROLES:
-        wait_until(lambda role=role: stack.check(role, ready=True) is None, 40)
+        wait_until(lambda role=role: stack.check(role, ready=True) is None, 40, every=0.5)
     assert stack.lives() == before
 
 
@@ -149,7 +149,7 @@ def test_while_redis_is_away_every_role_is_alive_and_none_is_ready(outage: Any, 
             assert all(reasons.values()), reasons
             return True
 
-        wait_until(none_is_ready, 15)
+        wait_until(none_is_ready, 15, every=0.5)
         assert {role: stack.check(role) for role in ROLES} == dict.fromkeys(ROLES)
 
 
