@@ -4,8 +4,9 @@ import time
 
 from place import ROLES, Stop
 from stack.checks import check
+from stack.env import get
+from stack.exposure import weaknesses
 from stack.proof import base
-from stack.roles import open_api
 
 
 def not_ready(env: dict[str, str], programs: list[str]) -> dict[str, str]:
@@ -33,12 +34,12 @@ def wait_ready(env: dict[str, str], programs: list[str], seconds: float = 60) ->
 
 
 def addresses(env: dict[str, str]) -> None:
-    """Print where a browser finds what runs, and what is open that might better not be."""
+    """Print where a browser finds what runs, and what weakens them."""
     name = "FLOWER_PASSWORD"
     place = env.get(f"{name}_FILE") or (name if env.get(name) else "run/secrets/flower/flower_password")
     print(f"""
   page      {base(env)}/
   API       {base(env)}/api/docs
   Flower    {base(env, "FLOWER_BIND")}/   user flower, password in {place}""")
-    if warning := open_api(env):
-        print(f"\nwarning: {warning}")
+    for _, text in weaknesses("web", env, get("ALLOWED_HOSTS", env), get("DEBUG", env)):
+        print(f"\nwarning: {text}")

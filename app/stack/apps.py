@@ -4,8 +4,9 @@ import logging
 from typing import Any
 
 from django.apps import AppConfig
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as DjangoWarning
+from django.core.checks.security.base import check_secret_key
 from django.core.exceptions import ImproperlyConfigured
 
 logger = logging.getLogger(__name__)
@@ -20,22 +21,43 @@ class StackConfig(AppConfig):
         from stack import database, receivers  # noqa: F401 (importing the latter connects them)
 
         register(environment_fits)
+        register(deployment_is_safe, Tags.security, deploy=True)
         if settings.ROLE == "web":
             database.install()
 
 
 def verify() -> None:
-    """Stop this process when a setting would lose tasks, and log what is only risky; every role calls it before it
-    serves.
+    """Stop this process when a setting would lose tasks or leave the API open, and log what is only risky; every role
+    calls it before it serves.
 
     Raises:
         ImproperlyConfigured: with each error's text, which names the setting and the fix.
     """
-    messages = environment_fits(None)
-    if errors := [str(message.msg) for message in messages if message.is_serious()]:
+    from django.conf import settings
+
+    if errors := [str(message.msg) for message in environment_fits(None) if message.is_serious()]:
         raise ImproperlyConfigured("\n".join(errors))
+    messages = risks(resolve=False)
+    if settings.ROLE == "web":
+        messages += check_secret_key(None)  # Django says it in `check --deploy` only
     for message in messages:
-        logger.warning("%s", message.msg)
+        if not message.is_silenced():
+            logger.warning("%s", message.msg)
+
+
+def deployment_is_safe(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """What `check --deploy` warns of, beside Django's own: docs/security.md lists it."""
+    return risks(resolve=True)
+
+
+def risks(resolve: bool) -> list[CheckMessage]:
+    """The weaknesses of this role as messages. `resolve` may wait for name servers."""
+    from django.conf import settings
+
+    from stack.exposure import weaknesses
+
+    found = weaknesses(settings.ROLE, settings.ENV, settings.ALLOWED_HOSTS, settings.DEBUG, resolve)
+    return [DjangoWarning(text, id=name) for name, text in found]
 
 
 def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
@@ -44,7 +66,8 @@ def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
     from django.conf import settings
     from django.utils.module_loading import autodiscover_modules
 
-    from stack.roles import contradictions, open_api, versions
+    from stack.exposure import open_api
+    from stack.roles import contradictions, versions
     from stack.safety import check_configuration
 
     env, role = settings.ENV, settings.ROLE
@@ -54,6 +77,6 @@ def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
         current_app.loader.import_task_module(module)
     unsafe = check_configuration(current_app.conf, role, env, current_app.tasks.values())
     found: list[CheckMessage] = [Error(text, id="stack.E001") for text in contradictions(env) + unsafe + versions()]
-    if role == "web" and (warning := open_api(env)):
-        found.append(DjangoWarning(warning, id="stack.W001"))
+    if role == "web" and (refused := open_api(env)):
+        found.append(Error(refused, id="stack.E002"))
     return found

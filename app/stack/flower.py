@@ -8,6 +8,7 @@ from kombu import Queue
 
 from stack.celeryconf import configuration
 from stack.env import environment, get
+from stack.exposure import weaknesses
 from stack.logs import logging_config
 from stack.monitor import install
 from stack.native import break_is_interrupt
@@ -16,6 +17,8 @@ break_is_interrupt()
 env = environment()
 # Before Flower's own set-up, which leaves a configured root logger alone.
 logging.config.dictConfig(logging_config(get("LOG_LEVEL", env), get("LOG_FORMAT", env)))
+for _, weakness in weaknesses("flower", env, [], False):
+    logging.getLogger(__name__).warning("%s", weakness)
 # Flower reads this variable by itself too, and ends with a traceback where it is set to nothing.
 os.environ["FLOWER_READ_ONLY"] = str(get("FLOWER_READ_ONLY", env)).lower()
 app = Celery("flower")

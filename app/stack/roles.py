@@ -87,7 +87,12 @@ def problems(role, env):
         redis_url(role, env)
     except BadValue as error:
         found.append(str(error))
-    return found or contradictions(env)
+    if found:
+        return found
+    from stack.exposure import open_api
+
+    refused = open_api(env) if role == "web" else None
+    return contradictions(env) + ([refused] if refused else [])
 
 
 def contradictions(env):
@@ -125,17 +130,14 @@ def contradictions(env):
         )
     if env.get("REMAP_SIGTERM"):
         found.append("REMAP_SIGTERM is set: TERM would cut running tasks off. Unset it; STOP_GRACE bounds the stop.")
+    if any(word.startswith(("-b", "--bind")) for word in env.get("GUNICORN_CMD_ARGS", "").split()):
+        found.append(
+            "GUNICORN_CMD_ARGS has an address: the web role would listen where no check looks. Take it out, and set "
+            "WEB_BIND."
+        )
     if pool == "solo" and get("WORKER_CONCURRENCY", env) > 1 and env.get("WORKER_CONCURRENCY"):
         found.append("WORKER_POOL=solo runs one task at a time. Make WORKER_CONCURRENCY 1 or leave it unset.")
     return found
-
-
-def open_api(env):
-    """A warning where the web role can be reached from elsewhere and asks for no token, else None."""
-    host = get("WEB_ADDRESS", env).rpartition(":")[0].strip("[]") or get("WEB_BIND", env)[0]
-    if host in ("127.0.0.1", "::1", "localhost") or get("API_TOKEN", env):
-        return None
-    return f"The web role is reached on {host} and the API is open: set API_TOKEN_FILE."
 
 
 def max_delay(env):

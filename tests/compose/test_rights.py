@@ -208,7 +208,7 @@ def test_django_finds_nothing_to_warn_of_in_the_container(stack: Compose) -> Non
 
     open_to_all = stack.run("docker", "exec", "-e", "WEB_ADDRESS=0.0.0.0:8000", stack.containers("web")[0], *check)
     assert open_to_all.returncode == 1
-    assert "stack.W001" in open_to_all.stderr
+    assert "stack.E002" in open_to_all.stderr
 
 
 def test_the_work_of_a_day_meets_no_refusal_of_redis(stack: Compose, api: Client) -> None:

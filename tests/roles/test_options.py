@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.roles.conftest import PROJECT, Redis, Role, free_port
+from tests.roles.conftest import PROJECT, Redis, Role
 
 
 def test_a_worker_starts_with_a_log_level_and_help_says_where_options_are(
@@ -30,10 +30,3 @@ def test_lines_are_for_people_with_log_format_console(run_role: Callable[..., Ro
     lines = worker.log.read_text().splitlines()
     assert any("ready" in line for line in lines)
     assert not [line for line in lines if line.startswith("{")]
-
-
-@pytest.mark.slow
-def test_the_web_role_warns_at_start_of_an_api_that_is_open_to_others(run_role: Callable[..., Role]) -> None:
-    bind = f"0.0.0.0:{free_port()}"
-    web = run_role("web", WEB_BIND=bind, DATABASE_URL="sqlite://:memory:", WEB_WORKERS="1").wait_ready()
-    assert "The web role is reached on 0.0.0.0 and the API is open: set API_TOKEN_FILE." in web.log.read_text()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from stack.roles import open_api
 from tests.machine import patience
 
 PROJECT = Path(__file__).parents[2]
@@ -88,16 +87,6 @@ def test_flowers_password_is_where_the_variable_says() -> None:
     assert "password in run/secrets/flower/flower_password" in printed(code, FLOWER_PASSWORD="")
     assert "password in keys/flower\n" in printed(code, FLOWER_PASSWORD_FILE="keys/flower")
     assert "password in FLOWER_PASSWORD\n" in printed(code)
-
-
-def test_an_open_api_on_another_address_than_loopback_is_warned_of() -> None:
-    warned = "The web role is reached on 0.0.0.0 and the API is open: set API_TOKEN_FILE."
-    assert open_api({"WEB_BIND": "0.0.0.0:8000"}) == warned
-    assert open_api({"WEB_BIND": "0.0.0.0:8000", "API_TOKEN": "token"}) is None
-    assert open_api({"WEB_BIND": "[::1]:8000"}) is None
-    code = "import os; from proof import addresses; addresses(os.environ)"
-    assert f"warning: {warned}" in printed(code, WEB_BIND="0.0.0.0:8000")
-    assert "warning" not in printed(code)
 
 
 @pytest.mark.parametrize(
