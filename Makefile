@@ -58,11 +58,11 @@ test: .venv/.dev ## does it work? at most five minutes, without an engine and a 
 
 test-all: test test-slow ## every test that needs no engine and no cluster
 
-test-slow: .venv/.dev .venv-fuzz/.installed
+test-slow: .venv/.dev .venv-fuzz/.installed .venv-scan/.installed
 	@$(PYTEST) -n $(AT_ONCE) -m slow $(RINGS)
 
 # The whole ring of a runtime, and of the end-to-end tests those in which runtimes differ.
-test-compose: .venv/.dev ## what only an engine can show, and what may differ there of the end-to-end tests
+test-compose: .venv/.dev .venv-scan/.installed ## what only an engine can show, and what may differ there of the end-to-end tests
 	@$(PYTEST) -n 3 -m runtime tests/compose tests/e2e --target compose
 
 test-k8s: .venv/.dev ## the same on the cluster of KUBECONFIG, which has the image
@@ -112,8 +112,12 @@ lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
 	@for group in vm redis dev windows; do \
 	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --group $$group -c requirements/base.txt -o requirements/$$group.txt; done
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group fuzz -o requirements/fuzz.txt
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --group scan -o requirements/scan.txt
+	@for group in fuzz scan uv; do \
+	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	    --group $$group -o requirements/$$group.txt; done
+
+audit: .venv-scan/.installed ## ask whether a locked package has a known vulnerability: make audit [AUDIT_URL=] [AUDIT_IGNORE=]
+	@.venv-scan/bin/python deploy/audit.py
 
 env-example: .venv/.installed ## write .env.example from app/stack/variables.py
 	@cd app && ../$(VENV)/python -m stack.variables > ../.env.example
@@ -123,5 +127,5 @@ redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/secretf
 
 include docker/compose.mk k8s/cluster.mk
 
-.PHONY: help up down scale schedules-reset test test-all test-slow test-compose test-k8s e2e chaos smoke check bench lock \
+.PHONY: help up down scale schedules-reset test test-all test-slow test-compose test-k8s e2e chaos smoke check bench lock audit \
   env-example redis-users

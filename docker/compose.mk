@@ -9,6 +9,10 @@ export REVISION VERSION SOURCE
 image: ## build the images of the compose stack
 	@docker compose build
 
+# Into dist/sbom/. Its tools are in the environment of `make scan`: k8s/cluster.mk makes it.
+sbom: .venv-scan/.installed ## a bill of materials for each image that is built, as CycloneDX: make image first
+	@.venv-scan/bin/python deploy/sbom.py
+
 up-compose: image
 	@docker compose up -d --wait
 
@@ -26,4 +30,4 @@ rotate-secret: ## a new random secret, read by those who use it: make rotate-sec
 	@$(PYTHON) deploy/rotate_secret.py $(NAME)
 endif
 
-.PHONY: image up-compose down-compose deploy rotate-secret
+.PHONY: image sbom up-compose down-compose deploy rotate-secret

@@ -10,7 +10,7 @@ rotate-secret-k8s:
 	@$(PYTHON) deploy/cluster.py rotate $(NAME)
 
 .venv-scan/.installed: requirements/scan.txt
-	@echo "installing checkov into .venv-scan ..."
+	@echo "installing checkov, pip-audit and CycloneDX into .venv-scan ..."
 	@$(PYTHON) -m venv .venv-scan
 	@.venv-scan/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/scan.txt
 	@touch $@
