@@ -26,9 +26,11 @@ def open_api(env: dict[str, str]) -> str | None:
     name, host = reached(env)
     if is_local(host) or get("API_TOKEN", env):
         return None
+    if name == "WEB_ADDRESS":
+        name += ", which compose takes from WEB_BIND"
     return (
         f"The API asks for no token, and the web role is reached on {host} ({name}): set API_TOKEN_FILE, the path of a "
-        f"file that holds at least {LEAST_TOKEN} random characters, or keep {name} on loopback, as 127.0.0.1:8000."
+        f"file that holds at least {LEAST_TOKEN} random characters, or keep WEB_BIND on loopback, as 127.0.0.1:8000."
     )
 
 

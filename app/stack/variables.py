@@ -39,7 +39,12 @@ VARS = {
         Var("FLOWER_PASSWORD", None, "The password of Flower's page and API; the user is `flower`.", "secret"),
         Var("DATABASE_PASSWORD", "", "The password for DATABASE_URL, where that holds none.", "secret"),
         Var("EMAIL_PASSWORD", "", "The password for EMAIL_URL, where that holds none.", "secret"),
-        Var("API_TOKEN", "", "Bearer token for every /api/ call; empty leaves the API open, on loopback.", "secret"),
+        Var(
+            "API_TOKEN",
+            "",
+            "Bearer token for every /api/ call; empty leaves the API open, and the web role starts on loopback only.",
+            "secret",
+        ),
         # Where things are.
         Var(
             "REDIS_URL",

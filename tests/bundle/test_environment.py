@@ -12,9 +12,9 @@ DEPLOY = list((PROJECT / "deploy").rglob("*.py"))
 READ = re.compile(
     r"""(?:(?<![.\w])get\(\s*|(?:env|ENV|environ)\.get\(\s*|\benv\[|\benviron\[|\bgetenv\(\s*)["']([A-Z][A-Z_]+)["']"""
 )
-# Not of the stack: the system's, what Celery and gunicorn read and is refused, the file of a secret, a choice of the
-# Makefile.
-OTHERS = {"PYTHONPATH", "REMAP_SIGTERM", "GUNICORN_CMD_ARGS", "SECRET_KEY_FILE", "OVERLAY"}
+# Not of the stack: the system's, what Celery and gunicorn read and is refused, the file of a secret, and choices of
+# the Makefile.
+OTHERS = {"PYTHONPATH", "REMAP_SIGTERM", "GUNICORN_CMD_ARGS", "SECRET_KEY_FILE", "OVERLAY", "AUDIT_URL", "AUDIT_IGNORE"}
 
 
 def names_read() -> set[str]:

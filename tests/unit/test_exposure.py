@@ -41,7 +41,7 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         # A container listens on all of its own addresses; the port on its host decides.
         (OPEN | {"WEB_ADDRESS": "127.0.0.1:8000"}, ""),
         (OPEN | {"WEB_ADDRESS": "[::1]:8000"}, ""),
-        (OPEN | {"WEB_ADDRESS": "10.0.0.5:80"}, "10.0.0.5 (WEB_ADDRESS)"),
+        (OPEN | {"WEB_ADDRESS": "10.0.0.5:80"}, "10.0.0.5 (WEB_ADDRESS, which compose takes from WEB_BIND)"),
         (OPEN | {"WEB_ADDRESS": "8000"}, "0.0.0.0 (WEB_BIND)"),
     ],
 )
