@@ -165,3 +165,17 @@ def test_the_start_and_the_check_say_the_same_of_a_weak_place() -> None:
         assert text in check.stderr
     for name in ("stack.W002", "stack.W003", "stack.W004", "security.W009"):
         assert f"({name})" in check.stderr
+
+
+def test_flower_says_at_its_start_that_its_password_is_short(tmp_path: Path) -> None:
+    code = "import sys; sys.path.insert(0, 'app'); import stack.flower"
+    for password, count in (("short", 1), ("p" * 12, 0)):
+        start = run("-c", code, SERVICE_ROLE="flower", FLOWER_PASSWORD=password, RUN_DIR=str(tmp_path))
+        assert start.returncode == 0, start.stderr
+        assert start.stdout.count("FLOWER_PASSWORD has 5 characters and can be guessed") == count
+
+
+def test_make_up_ends_with_what_weakens_the_stack() -> None:
+    code = "import sys; sys.path.insert(0, 'deploy'); import os; from proof import addresses; addresses(os.environ)"
+    assert "warning" not in run("-c", code).stdout
+    assert "\nwarning: API_TOKEN has 5 characters" in run("-c", code, API_TOKEN="short").stdout
