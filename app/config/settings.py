@@ -37,6 +37,7 @@ INSTALLED_APPS = [
     *PROJECT_APPS,
 ]
 MIDDLEWARE = [
+    "stack.proxies.TrustedProxies",
     "stack.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -87,10 +88,11 @@ if WHITENOISE_USE_FINDERS := not STATIC_ROOT.is_dir():
     warnings.filterwarnings("ignore", "No directory at", UserWarning)
 LOGGING = logs.logging_config(get("LOG_LEVEL", ENV), get("LOG_FORMAT", ENV))
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
+IPWARE_META_PRECEDENCE_ORDER = ("REMOTE_ADDR",)  # the `ip` of each line; stack.proxies has put the client there
 
 # ---- Security behind a proxy that ends TLS ------------------------------------------------------
+# No SECURE_PROXY_SSL_HEADER: stack.proxies knows which proxy may say that a request came by TLS.
 
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 SILENCED_SYSTEM_CHECKS = [
     "security.W004",  # HSTS is the proxy's to send: it knows whether every host of the domain has TLS

@@ -52,8 +52,8 @@ def get(name, env):
     """The typed value of variable `name` in the mapping `env`.
 
     Returns:
-        str, int, bool, list of str, (host, port) for a "bind", or a dict of Django's settings for a "database" (None
-        where it is empty) and for "mail".
+        str, int, bool, list of str, (host, port) for a "bind", a list of ip_network for "networks", or a dict of
+        Django's settings for a "database" (None where it is empty) and for "mail".
 
     Raises:
         BadValue: the value is not one that the variable accepts, or a required one is missing.
@@ -102,6 +102,16 @@ def _bind(var, text):
     return host.strip("[]"), int(port)
 
 
+def _networks(var, text):
+    # Not at the top: probes read this file and no network.
+    from stack.networks import networks
+
+    try:
+        return networks(_list(var, text))
+    except ValueError as error:
+        raise BadValue(f"{var.name}={text!r}: {error}") from None
+
+
 def _zone(var, text):
     from zoneinfo import ZoneInfo
 
@@ -140,6 +150,7 @@ _READ = {
     "bool": _bool,
     "list": _list,
     "bind": _bind,
+    "networks": _networks,
     "zone": _zone,
     "database": _database,
     "mail": _mail,

@@ -69,7 +69,7 @@ def needs(role):
         "RESULT_EXPIRES",
     ]
     times = ["TASK_TIME_LIMIT", "VISIBILITY_TIMEOUT", "STOP_GRACE"]
-    web = ["API_TOKEN", "WEB_SERVER", "WEB_BIND", "WEB_WORKERS", "WEB_THREADS", "QUEUE_LIMIT"]
+    web = ["API_TOKEN", "WEB_SERVER", "WEB_BIND", "TRUSTED_PROXIES", "WEB_WORKERS", "WEB_THREADS", "QUEUE_LIMIT"]
     worker = ["WORKER_QUEUES", "WORKER_POOL", "WORKER_CONCURRENCY"]
     return common + django + times + {"web": web, "worker": worker}.get(role, [])
 

@@ -187,6 +187,6 @@ def _local(moment: Any) -> str | None:
 
 
 def _tell(name: str, before: str | None, after: str | None) -> None:
-    # django-structlog adds the `ip`: the caller's as the proxies say, who believe what the caller says before them.
+    # django-structlog adds the `ip`: the caller's, as far as stack.proxies believes what a proxy says.
     caller = "the API token" if get("API_TOKEN", settings.ENV) else "anybody: there is no API_TOKEN"
     logger.info("schedule changed", schedule=name, by=caller, before=before, after=after)

@@ -17,8 +17,8 @@ class Var:
         name: the variable's name.
         default: the text used where the variable is unset or empty; None makes it required.
         doc: one sentence for `.env.example` and the README.
-        kind: "str", "int", "bool", "list" (comma separated), "bind" (host:port), "zone", "path", "database" and
-            "mail" (URLs), or "secret".
+        kind: "str", "int", "bool", "list" (comma separated), "networks" (such a list), "bind" (host:port), "zone",
+            "path", "database" and "mail" (URLs), or "secret".
         choices: the accepted words, where only some are.
         low, high: the accepted range of an "int", inclusive.
     """
@@ -94,6 +94,13 @@ VARS = {
             "WEB_ADDRESS",
             "",
             "Where the web role is reached if that is not WEB_BIND: the published port of its container.",
+        ),
+        Var(
+            "TRUSTED_PROXIES",
+            "127.0.0.1,::1",
+            "Addresses and networks of the proxies in front of the web role: their X-Forwarded-For and "
+            "X-Forwarded-Proto are believed, and nobody else's. Compose adds its own proxy to them.",
+            "networks",
         ),
         Var("WEB_WORKERS", "2", "gunicorn processes.", "int", low=1, high=64),
         Var("WEB_THREADS", "8", "Threads of each; at most half of them hold a `wait`.", "int", low=2, high=256),
