@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 # These make a stack or an image of their own, so they need not wait for the others.
 APART = ("test_dev", "test_files", "test_image", "test_own_secrets", "test_tls")
 # Two stacks run side by side: each has its files, about half of the time.
-SECOND = ("test_database", "test_running", "test_stop")
+SECOND = ("test_database", "test_proxy", "test_running", "test_stop")
 # What is rotated must be what was built, and a deploy that is broken off leaves two versions.
 LAST = "test_interrupted"
 
