@@ -156,7 +156,8 @@ def test_every_variable_is_known_and_every_secret_file_is_mounted(combination: s
 
 def test_compose_and_kubernetes_give_a_role_the_same_environment() -> None:
     compose = yaml.safe_load((PROJECT / "compose.yaml").read_text())["services"]
-    own = {"WEB_ADDRESS", "WEB_BIND", "FLOWER_BIND", "RUN_DIR"}  # where a host's ports are; the image's own
+    # Where a host's ports are, and its own proxy; the image's own.
+    own = {"WEB_ADDRESS", "WEB_BIND", "FLOWER_BIND", "TRUSTED_PROXIES", "RUN_DIR"}
     shared = {"FLOWER_PASSWORD_FILE", "API_TOKEN_FILE", "SECRET_KEY_FILE", "DATABASE_URL", "ALLOWED_HOSTS"}
     for role in sorted(LONG_RUNNING):
         ours = set(environment_of("quickstart", role, app_of(render("quickstart")["Deployment", role])))
@@ -233,3 +234,13 @@ def test_no_ingress_leads_to_flower_whose_health_check_is_open(combination: str)
         item["spec"].get("type", "ClusterIP") for (kind, _), item in render(combination).items() if kind == "Service"
     }
     assert exposed == {"ClusterIP"}
+
+
+@every_combination
+def test_the_web_believes_private_addresses_only_behind_an_ingress(combination: str) -> None:
+    objects = render(combination)
+    web = objects["Deployment", "web"]
+    trusted = [str(network) for network in get("TRUSTED_PROXIES", environment_of(combination, "web", app_of(web)))]
+
+    private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"]
+    assert trusted == ["127.0.0.1/32", "::1/128", *(private if ("Ingress", "web") in objects else [])]

@@ -29,7 +29,8 @@ def _cluster() -> None:
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Iterator[Kubernetes]:
-    target = Kubernetes(WORKER_CONCURRENCY="4")
+    # With an ingress, which no controller serves here; what matters is whom the web then believes.
+    target = Kubernetes(("ingress",), WORKER_CONCURRENCY="4")
     try:
         target.up()
         request.config.stash[STACK] = target
