@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import requests
 
+from tests.e2e.client import lines_of
 from tests.roles.conftest import PROJECT, Redis, Role, free_port
 from tests.tls import PASSWORD, log_in, missing, raw, tls_end
 
@@ -92,6 +93,18 @@ def test_what_a_client_says_in_a_proxy_s_words_reaches_nobody(site: SimpleNamesp
     assert "6.6.6.6" not in str(seen)
     assert "evil.example" not in str(seen)
     assert "6.6.6.6" not in site.log.read_text()
+
+
+def test_the_line_of_a_changed_schedule_names_the_client(site: SimpleNamespace) -> None:
+    token = {"Authorization": f"Bearer {'t' * 20}"}
+    for url, name in ((site.url, "through"), (site.direct, "direct")):
+        said = FORGED | {"X-Forwarded-For": "6.6.6.6, 203.0.113.7"} | token
+        body = {"task": "ping", "every": 3600, "enabled": False}
+        made = site.session.put(f"{url}/api/schedules/{name}", json=body, headers=said, timeout=20)
+        assert made.status_code == 201, made.text
+
+    lines = lines_of(site.log.read_text(), "^schedule changed$")
+    assert {line["schedule"]: line["ip"] for line in lines} == {"through": "127.0.0.1", "direct": "203.0.113.7"}
 
 
 def test_a_web_that_trusts_nobody_shows_its_peer_and_no_header(site: SimpleNamespace) -> None:
