@@ -107,15 +107,20 @@ def test_the_web_believes_nobody_of_another_network(site: SimpleNamespace, stack
     assert "6.6.6.6" not in str(seen)
 
 
-def test_published_for_others_the_proxy_believes_nobody(site: SimpleNamespace, stack: Compose) -> None:
+@pytest.mark.parametrize("trusted", ["", "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"])
+def test_published_for_others_the_proxy_believes_only_who_is_named(
+    site: SimpleNamespace, stack: Compose, trusted: str
+) -> None:
     """As a second proxy of the same image, since the port of the stack's own must stay."""
-    ports = free_ports(1)
-    run = ["run", "-d", "--no-deps", "-e", f"WEB_BIND=0.0.0.0:{ports[0]}", "-p", f"127.0.0.1:{ports[0]}:8080", "proxy"]
-    container = stack.compose(*run).split()[-1]
+    (number,) = free_ports(1)
+    variables = ["-e", f"WEB_BIND=0.0.0.0:{number}", "-e", f"TRUSTED_PROXIES={trusted}"]
+    container = stack.compose("run", "-d", "--no-deps", *variables, "-p", f"127.0.0.1:{number}:8080", "proxy").split()[
+        -1
+    ]
     try:
 
         def seen() -> dict[str, Any]:
-            answer = requests.get(f"http://127.0.0.1:{ports[0]}/seen", headers=FORGED, timeout=10)
+            answer = requests.get(f"http://127.0.0.1:{number}/seen", headers=FORGED, timeout=10)
             assert answer.status_code == 200, answer.text
             return dict(answer.json())
 
@@ -123,8 +128,9 @@ def test_published_for_others_the_proxy_believes_nobody(site: SimpleNamespace, s
     finally:
         stack.run("docker", "rm", "--force", container)
 
-    assert not told["secure"]
-    assert "6.6.6.6" not in str(told)
+    assert told["secure"] is bool(trusted)
+    assert (told["address"] == "6.6.6.6") is bool(trusted)
+    assert trusted or "6.6.6.6" not in str(told)
 
 
 @pytest.mark.parametrize("header", ["SCRIPT_NAME: /x", "X_FORWARDED_PROTO: https", "x_forwarded_for: 6.6.6.6"])

@@ -39,6 +39,7 @@ STACKS = {
     "test_page": 3,
     "test_page_live": 3,
     "test_page_schedules": 3,
+    "test_page_tls": 3,
     "test_queue": 3,
 }
 # Those that stop Redis or the whole stack come when all others have passed.
