@@ -122,7 +122,7 @@ audit: .venv-scan/.installed ## ask whether a locked package has a known vulnera
 env-example: .venv/.installed ## write .env.example from app/stack/variables.py
 	@cd app && ../$(VENV)/python -m stack.variables > ../.env.example
 
-redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/secretfiles.py
+redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/rights.py
 	@cd app && ../$(VENV)/python -m stack.secretfiles --cluster-acl > ../k8s/base/users.acl
 
 include docker/compose.mk k8s/cluster.mk

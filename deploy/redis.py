@@ -47,13 +47,18 @@ def acl_for(text: str, server: tuple[int, ...]) -> str:
     """The users as a server of this version takes them.
 
     7.0 knows its subcommands and refuses a file that names a later one (CLIENT SETINFO is of 7.2, and clients do
-    without it); 6.2 takes any. 6.2 knows neither keys that may only be read nor rights in brackets, so a user whose
-    keys are named that way may use its commands on all keys there.
+    without it); 6.2 takes any. 6.2 knows neither rights in brackets nor keys that may only be read: there a user has
+    all its commands on every key and on all its channels.
     """
     if server < (7, 0):
-        text = re.sub(r"%R~\*(?: ~\S+)*", "~*", text)
-        return re.sub(r"\((?:~\S+ )*([^)]*)\)", r"\1", text)
-    return text.replace(" +client|setinfo", "") if (7, 0) <= server < (7, 2) else text
+        return "".join(f"{flat(line)}\n" for line in text.splitlines())
+    return text.replace(" +client|setinfo", "") if server < (7, 2) else text
+
+
+def flat(line: str) -> str:
+    """A line of users.acl without brackets, each right once."""
+    words = [word.strip("()") for word in line.split()]
+    return " ".join(dict.fromkeys("~*" if word.startswith(("~", "%R~")) else word for word in words))
 
 
 def main() -> str | None:

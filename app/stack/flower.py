@@ -6,11 +6,12 @@ import os
 from celery import Celery
 from kombu import Queue
 
+from stack import flower_web, masks, monitor
 from stack.celeryconf import configuration
 from stack.env import environment, get
 from stack.exposure import weaknesses
 from stack.logs import logging_config
-from stack.monitor import install
+from stack.mailboxes import FLOWER
 from stack.native import break_is_interrupt
 
 break_is_interrupt()
@@ -27,9 +28,12 @@ app.conf.accept_content = ["json"]
 # The queues whose length it shows when no worker is there to tell which ones it takes tasks from.
 app.conf.task_queues = [Queue(name) for name in get("WORKER_QUEUES", env)]
 app.conf.task_default_queue = app.conf.task_queues[0].name
+# A mailbox apart from the one that shuts workers down: with Flower's password nobody can publish on any other.
+app.conf.control_exchange = FLOWER
 app.conf.broker_transport_options |= {
-    # kombu lets every reader put back what dead workers held. That is for workers alone: Flower has no right to it.
-    "visibility_timeout": 10**9,
+    # kombu lets every reader put back what dead workers held. That is for workers alone: Flower has no right to it, and
+    # takes no message that it would have to acknowledge.
+    "ack_emulation": False,
     # Two of these without an answer, and the connection for events is made anew.
     "health_check_interval": 2,
     # Without these kombu tries for three seconds each time, and what waits for it holds one of Flower's threads.
@@ -38,4 +42,6 @@ app.conf.broker_transport_options |= {
     "interval_step": 0.2,
     "interval_max": 0.2,
 }
-install()
+masks.install()
+monitor.install()
+flower_web.install()

@@ -1,7 +1,7 @@
 """Flower 2.2 with what it lacks in production; every name of Flower's that this replaces is checked at import.
 
 An outage of Redis blinds it for seconds, not for as long as the outage was, and does not keep it from ending; a worker
-that has gone leaves memory; and the metrics ask for the password like everything else.
+that has gone leaves memory; and it writes no key that is not its own. stack/flower_web.py has what concerns HTTP.
 """
 
 import logging
@@ -13,10 +13,12 @@ import flower.app
 import flower.command
 from celery.events import EventReceiver
 from flower.events import Events
-from flower.views.monitor import Metrics
 from kombu import Connection
+from kombu.transport.redis import Channel
 from tornado.ioloop import PeriodicCallback
-from tornado.web import authenticated
+
+from stack import flower_web
+from stack.rights import FLOWER_DEADLINES
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,14 @@ class Listener(Events):
 
 
 class Monitor(flower.app.Flower):
-    """Flower's web application, which forgets workers that have gone."""
+    """Flower's web application, which forgets workers that have gone and takes no large request."""
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.add_transform(flower_web.Hardened)
+
+    def start_http_server(self) -> int:
+        return flower_web.serve(self)
 
     def start(self) -> None:
         PeriodicCallback(self.forget_gone_workers, 60_000).start()
@@ -86,5 +95,6 @@ def install() -> None:
         setattr(module, name, ours)
     # What it asks of workers waits for a Redis that is away without an end, and so would a Flower that stops.
     setattr(Connection, "ensure", partialmethod(Connection.ensure, max_retries=1))  # noqa: B010
-    # Flower leaves its metrics open, with the names of workers and tasks in them.
-    Metrics.get = authenticated(Metrics.get)
+    # kombu's script deletes every table of bindings whose deadline here has passed, whoever's it is.
+    getattr(Channel, "keyprefix_binding_deadlines")  # noqa: B009
+    Channel.keyprefix_binding_deadlines = FLOWER_DEADLINES

@@ -18,6 +18,8 @@ import secrets
 import sys
 from pathlib import Path
 
+from stack import rights
+
 # Each role has the same SECRET_KEY and a Redis password of its own.
 FILES = {
     "web": ("secret_key", "redis_password"),
@@ -36,50 +38,6 @@ SHARED = ("secret_key", "database_password")
 # The users of the images: ours, and that of both official ones.
 OWNERS = {"redis": 999, "db": 999}
 APP = 10001
-
-# What each Redis user may do, by command. Keys are open, as a queue may have any name, but where one could take or
-# delete another's messages. `acl_for` in deploy/redis.py says the same as far as Redis 6.2 can: it knows keys by user
-# only, neither by command (in brackets) nor for reading (%R).
-_CONNECT = "auth hello ping select client|setinfo client|setname multi exec discard watch unwatch"
-# What kombu needs to know a queue and put a task into it, and to read records and results.
-_SEND = (
-    "lpush llen sadd smembers zrangebyscore time evalsha script|load script|exists publish "
-    "hget hmget hgetall get mget exists pttl"
-)
-_SCHEDULES = "zrange zscore zcard"
-# Records, results and schedules are written and forgotten; queues and what workers hold are not, by any of these.
-_WRITE = "hset hsetnx hdel set setex expire pexpire zadd zrem srem del"
-_OWN = f" (~stack:* ~celery-* ~redbeat:* {' '.join(f'+{command}' for command in _WRITE.split())})"
-_CONSUME = (
-    "info brpop rpop rpush lrange zrem zrange zcount zrevrangebyscore srem sismember incr hincrby "
-    "subscribe unsubscribe psubscribe punsubscribe del"
-)
-# Flower listens, asks workers over their mailboxes and reads the length of queues.
-_WATCH = (
-    "llen sadd srem smembers zadd zrem zrange zrangebyscore time evalsha script|load script|exists exists set get del "
-    "publish brpop subscribe unsubscribe psubscribe punsubscribe"
-)
-
-
-# Nobody can log in as `default`. Redis itself does as it loads its log of writes: without rights there, every
-# transaction of the log would be refused and lost.
-_DEFAULT = "user default off ~* &* +@all"
-
-
-def _only(*commands: str, keys: str = "~*") -> str:
-    return f"{keys} &* -@all " + " ".join(f"+{command}" for command in dict.fromkeys(" ".join(commands).split()))
-
-
-USERS = {
-    # A view that waits for a result (`.get()`) subscribes to it.
-    "web": _only(_CONNECT, _SEND, _SCHEDULES, "subscribe unsubscribe") + _OWN,
-    "worker": _only(_CONNECT, _SEND, _WRITE, _CONSUME),
-    "beat": _only(_CONNECT, _SEND, _SCHEDULES) + _OWN,
-    "flower": _only(_CONNECT, _WATCH, keys="%R~* ~_kombu.binding* ~*.reply.celery.pidbox* ~celeryev* ~unacked_mutex"),
-    "admin": "~* &* +@all",
-}
-# In Kubernetes, KEDA counts what waits and what runs, by a script.
-CLUSTER_USERS = USERS | {"keda": _only(_CONNECT, "eval evalsha script|load type llen hlen")}
 
 
 def make(folder: Path, own: Path | None = None) -> list[str]:
@@ -157,19 +115,19 @@ def listed(folder: Path) -> list[str]:
 
 def acl(folder: Path) -> str:
     """The text of Redis's aclfile for the passwords under `folder`."""
-    lines = [_DEFAULT]
-    for user, rights in USERS.items():
+    lines = [rights.DEFAULT]
+    for user in rights.USERS:
         path = folder / "redis" / "admin_password" if user == "admin" else folder / user / "redis_password"
         passwords = [text for text in (_read(path), *_old(path)) if text]
         hashes = " ".join("#" + hashlib.sha256(text.encode()).hexdigest() for text in passwords)
-        lines.append(f"user {user} on {hashes} {rights}")
+        lines.append(f"user {user} on {hashes} {rights.line(user)}")
     return "\n".join(lines) + "\n"
 
 
 def cluster_acl() -> str:
     """The text of k8s/base/users.acl: <name> stands where the pod of Redis puts the hash of that secret."""
-    lines = [f"user {user} on <{user}_redis_password> {rights}" for user, rights in CLUSTER_USERS.items()]
-    return "\n".join([_DEFAULT, *lines]) + "\n"
+    lines = [f"user {user} on <{user}_redis_password> {rights.line(user)}" for user in rights.CLUSTER_USERS]
+    return "\n".join([rights.DEFAULT, *lines]) + "\n"
 
 
 def _shared(folder: Path, name: str) -> str | None:

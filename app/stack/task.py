@@ -25,6 +25,7 @@ class App(Celery):
 
     task_cls = "stack.task:Task"
     events_cls = "stack.events:Events"
+    control_cls = "stack.mailboxes:Control"
 
     @cached_property
     def AsyncResult(self) -> Any:  # noqa: N802 (Celery's name)

@@ -20,11 +20,12 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 from kombu.exceptions import OperationalError
 
 import redis
-from stack import native, transport
+from stack import masks, native, transport
 from stack.apps import verify
 from stack.connections import client, server_problem
 from stack.env import environment, get, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install
+from stack.mailboxes import FlowerControl
 from stack.presence import Presence, about
 from stack.transport import put_back, read_paused, settle
 
@@ -258,8 +259,10 @@ def warn_of_an_old_redis(**_: Any) -> None:
 
 
 def install_steps(app: Celery) -> None:
-    """Give every worker of `app` its heartbeat and its bounded stop."""
+    """Give every worker of `app` its heartbeat, its bounded stop and its mailbox for Flower."""
     app.steps["worker"].add(Life)
     app.steps["worker"].add(DjangoStructLogInitStep)
+    app.steps["consumer"].add(FlowerControl)
     transport.install()
+    masks.install()
     signals.worker_ready.connect(warn_of_an_old_redis, weak=False)

@@ -22,7 +22,7 @@ from fakeredis._clients import _tcp_server  # noqa: E402
 from fakeredis._socket import FakeSocket  # noqa: E402
 
 from stack.env import environment, get  # noqa: E402
-from stack.secretfiles import USERS  # noqa: E402
+from stack.rights import USERS  # noqa: E402
 
 _hello, _blocking = FakeSocket.hello, FakeSocket._blocking
 

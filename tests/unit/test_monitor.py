@@ -16,7 +16,7 @@ from flower.events import EventsState
 from flower.options import options
 from flower.views.monitor import Metrics
 from kombu.mixins import ConsumerMixin
-from kombu.transport.redis import MultiChannelPoller
+from kombu.transport.redis import Channel, MultiChannelPoller
 from prometheus_client import generate_latest
 from tornado.ioloop import IOLoop
 
@@ -85,6 +85,8 @@ def test_the_names_of_flower_and_kombu_that_are_replaced_are_there() -> None:
         "channel",
         "consumers",
     ]
+    assert "self.keyprefix_binding_deadlines" in inspect.getsource(Channel._script_binding_deadlines.fget)
+    assert "server = HTTPServer(" in inspect.getsource(flower.app.Flower.start_http_server)
     assert "missed" in inspect.getsource(MultiChannelPoller.maybe_check_subclient_health)
     assert callable(Metrics.get)
     assert issubclass(Receiver, ConsumerMixin)

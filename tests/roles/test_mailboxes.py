@@ -1,0 +1,122 @@
+"""Flower asks workers in a mailbox of its own, on a Redis where each role has a user of its own."""
+
+import json
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from stack import rights
+from tests.roles.conftest import PASSWORD, PROJECT, Redis, Role
+from tests.waiting import wait_until
+
+ACL_FOR = runpy.run_path(str(PROJECT / "deploy" / "redis.py"))["acl_for"]
+
+# Flower's own application, with a question on each line and its answers after it.
+FLOWER = """
+import json, sys
+from stack.flower import app
+for line in sys.stdin:
+    method, arguments = json.loads(line)
+    try:
+        answers = app.control.broadcast(method, arguments=arguments, reply=True, timeout=2, limit=1)
+    except Exception as error:
+        print(f"{method}: {error}", file=sys.stderr)
+        answers = []
+    print(json.dumps(answers), flush=True)
+"""
+
+
+@pytest.fixture
+def own_users(redis_server: Redis) -> Iterator[Callable[[str], dict[str, str]]]:
+    """The variables with which a role logs in as itself; at the end Redis has refused nobody anything."""
+    admin = redis_server.client
+    version = tuple(map(int, admin.info("server")["redis_version"].split(".")[:2]))
+    for user in ("web", "worker", "beat", "flower"):
+        grants = re.findall(r"\([^)]*\)|\S+", ACL_FOR(rights.line(user), version).strip())
+        admin.execute_command("ACL", "SETUSER", user, "on", f">{PASSWORD}-{user}", *grants)
+    yield lambda role: {
+        "REDIS_URL": f"redis://127.0.0.1:{redis_server.port}/0",
+        "REDIS_PASSWORD": f"{PASSWORD}-{role}",
+    }
+    assert [(entry["username"], entry["reason"], entry["object"]) for entry in admin.acl_log()] == []
+
+
+@pytest.fixture
+def flower_asks(redis_server: Redis, tmp_path: Any) -> Iterator[Callable[..., Any]]:
+    """Ask workers as Flower does; returns the first answer, or None after two seconds."""
+    env = {"PATH": "/usr/bin", "RUN_DIR": str(tmp_path), "SERVICE_ROLE": "flower"}
+    asked: list[subprocess.Popen[str]] = []
+
+    def ask(method: str, user: dict[str, str], **arguments: Any) -> Any:
+        if not asked:
+            command, pipe = [sys.executable, "-W", "ignore", "-c", FLOWER], subprocess.PIPE
+            asked.append(
+                subprocess.Popen(command, cwd=PROJECT / "app", env=env | user, stdin=pipe, stdout=pipe, text=True)
+            )
+        assert asked[0].stdin
+        assert asked[0].stdout
+        asked[0].stdin.write(json.dumps([method, arguments]) + "\n")
+        asked[0].stdin.flush()
+        answers = json.loads(asked[0].stdout.readline())
+        return next(iter(answers[0].values())) if answers else None
+
+    yield ask
+    for process in asked:
+        process.communicate()
+
+
+def answers(flower_asks: Any, user: dict[str, str]) -> bool:
+    return bool(flower_asks("ping", user) == {"ok": "pong"})
+
+
+@pytest.mark.parametrize(
+    "pool", ["prefork", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("threads", "solo", "eventlet"))]
+)
+def test_a_worker_answers_flower_again_after_an_outage(
+    run_role: Callable[..., Role], redis_server: Redis, flower_asks: Any, pool: str
+) -> None:
+    user = {"REDIS_URL": f"redis://default@127.0.0.1:{redis_server.port}/0", "REDIS_PASSWORD": PASSWORD}
+    run_role("worker", WORKER_POOL=pool, WORKER_CONCURRENCY="1").wait_ready()
+    wait_until(lambda: answers(flower_asks, user), 10)
+
+    redis_server.stop()
+    redis_server.start()
+
+    wait_until(lambda: answers(flower_asks, user), 20)
+
+
+def test_flower_may_ask_and_revoke_and_nothing_else(
+    run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis, own_users: Any, flower_asks: Any
+) -> None:
+    worker = run_role("worker", **own_users("worker")).wait_ready()
+    user = own_users("flower")
+    delayed = send("add", 1, 2, countdown=60)
+    wait_until(lambda: redis_server.client.hlen("unacked") == 1, 10)
+
+    refused = [
+        flower_asks(method, user, **arguments)
+        for method, arguments in {
+            "cancel_consumer": {"queue": "default"},
+            "add_consumer": {"queue": "other"},
+            "pool_shrink": {"n": 1},
+            "shutdown": {},
+            "terminate": {"task_id": delayed, "signal": "KILL"},
+            "hello": {"from_node": "x", "revoked": {delayed: 0}},
+            "revoke": {"task_id": delayed, "terminate": True},
+            "no_such_command": {},
+        }.items()
+    ]
+
+    assert [set(answer) for answer in refused] == [{"error"}] * 8
+    assert all("FLOWER_READ_ONLY" in answer["error"] for answer in refused)
+    for question in ("ping", "stats", "conf", "dump_conf", "registered", "active_queues", "report", "revoked"):
+        assert flower_asks(question, user) is not None
+    assert flower_asks("revoked", user) == []
+    assert "flagged" in flower_asks("revoke", user, task_id=delayed)["ok"]
+    assert flower_asks("revoked", user) == [delayed]
+    assert worker.check(ready=True) is None
