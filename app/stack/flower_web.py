@@ -3,6 +3,8 @@
 Flower keeps a whole body in memory before it asks for the password, 100 MB of it, and waits an hour for the rest.
 """
 
+import base64
+import hmac
 import logging
 from typing import Any
 
@@ -31,7 +33,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_set_cookie, _get_current_user = BaseHandler.set_cookie, BaseHandler.get_current_user
+_set_cookie, _write_error = BaseHandler.set_cookie, BaseHandler.write_error
 
 
 class Server(HTTPServer):
@@ -94,16 +96,27 @@ def set_cookie(self: Any, name: str, value: Any, *args: Any, **options: Any) -> 
 guesses = Guesses()
 
 
-def get_current_user(self: Any) -> Any:
-    """As Flower's; wrong passwords are in the log, and after ten in a minute an address has to wait with the next.
-
-    The right one is never refused: everybody behind one proxy has the same address.
-    """
+def knows(header: str, accepted: list[str]) -> bool:
+    """Whether an Authorization header holds one of the `user:password` that are accepted."""
     try:
-        return _get_current_user(self)
-    except HTTPError as error:
-        if error.status_code != 401 or "Authorization" not in self.request.headers:
-            raise
+        kind, text = header.split()
+        given = base64.b64decode(text)
+    except ValueError:
+        return False
+    return kind.lower() == "basic" and any(hmac.compare_digest(each.encode(), given) for each in accepted)
+
+
+def get_current_user(self: Any) -> Any:
+    """In place of Flower's, which fails at a password with an umlaut in it.
+
+    Wrong passwords are in the log, and after ten in a minute an address has to wait with the next. The right one is
+    never refused: everybody behind one proxy has the same address.
+    """
+    header = self.request.headers.get("Authorization", "")
+    if knows(header, self.application.options.basic_auth):
+        return True
+    if not header:
+        raise HTTPError(401)
     address = self.request.remote_ip
     wait = guesses.wrong(address)
     logger.warning("wrong password for Flower from %s", address)
@@ -115,9 +128,20 @@ def get_current_user(self: Any) -> Any:
     raise Finish(f"Too many wrong passwords from {address}. Try again in {wait} s.")
 
 
+def write_error(self: Any, status_code: int, **options: Any) -> None:
+    """As Flower's, which shows the traceback to everybody, and the packages with their versions."""
+    if status_code != 500:
+        _write_error(self, status_code, **options)
+        return
+    self.set_header("Content-Type", "text/plain; charset=UTF-8")
+    self.finish("Flower failed here; its log says why.")
+
+
 def install() -> None:
     """Put the above in place of Flower's; stack/monitor.py has the server and the headers."""
     BaseHandler.set_cookie = set_cookie
+    getattr(BaseHandler, "get_current_user")  # noqa: B009
     BaseHandler.get_current_user = get_current_user
+    BaseHandler.write_error = write_error
     # Flower leaves its metrics open, with the names of workers and tasks in them.
     Metrics.get = authenticated(Metrics.get)
