@@ -1,5 +1,6 @@
 """Flower asks workers in a mailbox of its own, on a Redis where each role has a user of its own."""
 
+import base64
 import json
 import re
 import runpy
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import redis
 from stack import rights
 from tests.roles.conftest import PASSWORD, PROJECT, Redis, Role
 from tests.waiting import wait_until
@@ -74,9 +76,9 @@ def answers(flower_asks: Any, user: dict[str, str]) -> bool:
     return bool(flower_asks("ping", user) == {"ok": "pong"})
 
 
-@pytest.mark.parametrize(
-    "pool", ["prefork", *(pytest.param(pool, marks=pytest.mark.slow) for pool in ("threads", "solo", "eventlet"))]
-)
+@pytest.mark.slow
+@pytest.mark.chaos
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo", "eventlet"])
 def test_a_worker_answers_flower_again_after_an_outage(
     run_role: Callable[..., Role], redis_server: Redis, flower_asks: Any, pool: str
 ) -> None:
@@ -90,10 +92,18 @@ def test_a_worker_answers_flower_again_after_an_outage(
     wait_until(lambda: answers(flower_asks, user), 20)
 
 
+# What is in `.env` for a project's own use, or for Django's.
+ENVIRONMENT = {
+    "SENTRY_DSN": "https://secret-of-sentry@sentry.example/1",
+    "EMAIL_URL": "smtp+tls://user:secret-of-mail@mail:587",
+    "DATABASE_URL": "",
+}
+
+
 def test_flower_may_ask_and_revoke_and_nothing_else(
     run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis, own_users: Any, flower_asks: Any
 ) -> None:
-    worker = run_role("worker", **own_users("worker")).wait_ready()
+    worker = run_role("worker", **ENVIRONMENT, **own_users("worker")).wait_ready()
     user = own_users("flower")
     delayed = send("add", 1, 2, countdown=60)
     wait_until(lambda: redis_server.client.hlen("unacked") == 1, 10)
@@ -114,9 +124,50 @@ def test_flower_may_ask_and_revoke_and_nothing_else(
 
     assert [set(answer) for answer in refused] == [{"error"}] * 8
     assert all("FLOWER_READ_ONLY" in answer["error"] for answer in refused)
-    for question in ("ping", "stats", "conf", "dump_conf", "registered", "active_queues", "report", "revoked"):
-        assert flower_asks(question, user) is not None
-    assert flower_asks("revoked", user) == []
+    questions = ("ping", "stats", "conf", "dump_conf", "registered", "active_queues", "report", "revoked", "scheduled")
+    told = {question: flower_asks(question, user) for question in questions}
+    assert None not in told.values()
+    assert (told["ping"], told["revoked"]) == ({"ok": "pong"}, [])
+    assert "secret-of" not in json.dumps(told)
+    assert not {"ENV", "DATABASES", "EMAIL_HOST"} & set(told["conf"])
+    assert PASSWORD not in json.dumps(told)
     assert "flagged" in flower_asks("revoke", user, task_id=delayed)["ok"]
     assert flower_asks("revoked", user) == [delayed]
     assert worker.check(ready=True) is None
+
+
+def question(reply_to: dict[str, str]) -> str:
+    """A message for Flower's mailbox, as kombu writes it."""
+    body = {"method": "ping", "arguments": {}, "destination": None, "ticket": "t", "reply_to": reply_to}
+    return json.dumps(
+        {
+            "body": base64.b64encode(json.dumps(body).encode()).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": {},
+            "properties": {
+                "body_encoding": "base64",
+                "delivery_info": {"exchange": "flower.pidbox", "routing_key": ""},
+                "delivery_tag": "x",
+            },
+        }
+    )
+
+
+def test_no_answer_of_a_worker_is_written_where_flower_may_not(
+    run_role: Callable[..., Role], redis_server: Redis, own_users: Any, flower_asks: Any
+) -> None:
+    """Flower's password cannot write into a queue; what it asks must not make a worker do so."""
+    run_role("worker", **own_users("worker")).wait_ready()
+    table, admin = "_kombu.binding.reply.flower.pidbox", redis_server.client
+    flower = redis.Redis(port=redis_server.port, username="flower", password=f"{PASSWORD}-flower")
+    flower.sadd(table, ":".join(["mine", "", "default"]), ":".join(["mine", "", "stray.reply.flower.pidbox"]))
+    flower.sadd(table, ":".join(["wanted", "", "wanted.reply.flower.pidbox"]))
+
+    for exchange, key in [("", "default"), ("", "unacked"), ("reply.flower.pidbox", "mine"), ("celery", "default")]:
+        flower.publish("/0.flower.pidbox", question({"exchange": exchange, "routing_key": key}))
+    flower.publish("/0.flower.pidbox", question({"exchange": "reply.flower.pidbox", "routing_key": "wanted"}))
+
+    wait_until(lambda: admin.llen("wanted.reply.flower.pidbox") == 1, 10)
+    assert not admin.exists("default", "unacked", "mine", "stray.reply.flower.pidbox", "default.reply.flower.pidbox")
+    flower.close()
