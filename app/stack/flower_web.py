@@ -109,8 +109,8 @@ def knows(header: str, accepted: list[str]) -> bool:
 def get_current_user(self: Any) -> Any:
     """In place of Flower's, which fails at a password with an umlaut in it.
 
-    Wrong passwords are in the log, and after ten in a minute an address has to wait with the next. The right one is
-    never refused: everybody behind one proxy has the same address.
+    Wrong passwords are in the log, once a second for a ban tool. After ten in a minute an address has to wait with the
+    next; the right one is never refused, as everybody behind one proxy has the same address.
     """
     header = self.request.headers.get("Authorization", "")
     if knows(header, self.application.options.basic_auth):
@@ -119,7 +119,8 @@ def get_current_user(self: Any) -> Any:
         raise HTTPError(401)
     address = self.request.remote_ip
     wait = guesses.wrong(address)
-    logger.warning("wrong password for Flower from %s", address)
+    if guesses.worth_a_line(address):
+        logger.warning("wrong password for Flower from %s", address)
     if not wait:
         raise HTTPError(401)
     self.set_status(429)

@@ -15,20 +15,25 @@ class Grant(NamedTuple):
     channels: str = ""
 
 
-# The prefixes of what is no queue: the transport, results, schedules, and the stack's own records.
-RESERVED = ("_kombu.", "celery-task", "redbeat:", "stack:", "unacked")
+# What is no queue: the keys of the transport, of results, of schedules, and the stack's own records.
+PREFIXES = ("_kombu.", "celery-task-meta-", "celery-taskset-meta-", "redbeat:", "stack:")
+TAKEN = ("unacked", "unacked_index", "unacked_mutex")
 
 
-def all_but(prefixes: tuple[str, ...]) -> list[str]:
-    """Patterns that together match each key which begins with none of `prefixes`.
+def all_but(prefixes: tuple[str, ...], names: tuple[str, ...] = ()) -> list[str]:
+    """Patterns that together match each key but `names`, and those that begin with one of `prefixes`.
 
     Redis knows no exception from a pattern, but a class of letters: what does not begin with "ab" begins with
     another letter than "a", or is "a", or has another letter after it.
     """
-    found = []
-    for start in sorted({prefix[:length] for prefix in prefixes for length in range(len(prefix))}):
-        letters = sorted({prefix[len(start)] for prefix in prefixes if prefix.startswith(start) and prefix != start})
-        found += [start] * bool(start) + [f"{start}[^{''.join(letters)}]*"]
+    found, words = [], (*prefixes, *names)
+    for start in sorted({word[:length] for word in words for length in range(len(word))}.union(names)):
+        if start.startswith(prefixes):
+            continue
+        if start and start not in names:
+            found.append(start)
+        letters = sorted({word[len(start)] for word in words if word.startswith(start) and word != start})
+        found.append(f"{start}[^{''.join(letters)}]*" if letters else f"{start}?*")
     return found
 
 
@@ -46,9 +51,9 @@ def _listen(*patterns: str) -> str:
 
 
 # A queue may have any name that is not another's key.
-_QUEUES = _keys(*all_but(RESERVED))
+_QUEUES = _keys(*all_but(PREFIXES, TAKEN))
 _BINDINGS = "_kombu.binding*"
-_RESULTS = "celery-task*"
+_RESULTS = ("celery-task-meta-*", "celery-taskset-meta-*")
 _RECORDS, _SCHEDULES = "stack:*", "redbeat:*"
 _EVENTS, _MAILBOX = "&/*.celeryev/*", "&/*.celery.pidbox"
 
@@ -65,7 +70,7 @@ _SEND = (
     Grant("publish", channels=_EVENTS),
 )
 # A view that waits for a result (`.get()`) subscribes to it, and one that is stored is told of.
-_WAIT = Grant("subscribe unsubscribe publish", channels=f"&{_RESULTS}")
+_WAIT = Grant("subscribe unsubscribe publish", channels="&celery-task-meta-*")
 
 # Flower's own: the mailbox in which workers answer it, and the queue of its events. Its deadlines are apart from those
 # of others, which kombu's script would delete with them.
@@ -84,9 +89,10 @@ RIGHTS: dict[str, tuple[Grant, ...]] = {
         Grant("info"),
         _LENGTH,
         *_SEND,
-        Grant(f"{_GET} {_PUT}", _keys(_RECORDS, _RESULTS, _SCHEDULES)),
-        # How many tasks workers hold; what is in them is not for the web.
-        Grant("zcard", _read("unacked_index")),
+        Grant(f"{_GET} {_PUT}", _keys(_RECORDS, *_RESULTS, _SCHEDULES)),
+        # How many tasks workers hold, and whether the keys are what they should be. What is in one is told to whoever
+        # knows its tag alone.
+        Grant("zcard hget", _read("unacked_index", "unacked")),
         _WAIT,
         # `app.control.revoke()` of a project's view.
         Grant("publish", channels=_MAILBOX),
@@ -97,9 +103,9 @@ RIGHTS: dict[str, tuple[Grant, ...]] = {
         _LENGTH,
         *_SEND,
         Grant("rpush brpop rpop del pexpire", _QUEUES),
-        Grant(f"{_GET} {_PUT}", _keys(_BINDINGS, "unacked*", _RECORDS, _RESULTS)),
-        Grant("zrevrangebyscore", _read("unacked*")),
-        Grant("rpush lrange zcount", _keys(_RESULTS)),
+        Grant(f"{_GET} {_PUT}", _keys(_BINDINGS, *TAKEN, _RECORDS, *_RESULTS)),
+        Grant("zrevrangebyscore", _read("unacked_index")),
+        Grant("rpush lrange zcount", _keys(*_RESULTS)),
         _WAIT,
         Grant("publish", channels=_MAILBOX),
         # Its mailboxes; the gossip of green pools, and `celery events` by hand.

@@ -108,7 +108,8 @@ VARS = {
         Var(
             "FLOWER_READ_ONLY",
             "true",
-            "Flower changes nothing; with false, whoever has its password may revoke tasks and stop workers.",
+            "Flower changes nothing, and workers obey no change of its; with false for both, whoever has its "
+            "password may revoke tasks and stop workers.",
             "bool",
         ),
         # The worker.

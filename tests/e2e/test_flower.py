@@ -46,8 +46,9 @@ PATHS = ("/", "/workers", "/tasks", "/broker", "/api/workers", "/api/tasks", "/a
 @pytest.mark.parametrize("path", PATHS)
 def test_without_the_password_nothing_is_shown(stack: Target, path: str) -> None:
     assert flower(stack, path).status_code == 401
-    assert flower(stack, path, "wrong").status_code == 401
-    assert flower(stack, path, "").status_code == 401
+    # 429 after ten of them in a minute.
+    assert flower(stack, path, "wrong").status_code in (401, 429)
+    assert flower(stack, path, "").status_code in (401, 429)
     assert flower(stack, path, stack.flower_password).status_code == 200
 
 

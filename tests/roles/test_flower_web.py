@@ -118,7 +118,8 @@ def test_a_guesser_has_to_wait_and_who_knows_the_password_has_not(flower: Flower
     assert [flower.get("/metrics", None, Authorization=text).status_code for text in odd] == [429] * 5
     assert flower.get("/", None).status_code == 401
     assert [flower.get(path).status_code for path in ("/", "/api/workers", "/metrics")] == [200] * 3
-    assert flower.role.log.read_text().count("wrong password for Flower from 127.0.0.1") == 17
+    # Once a second at most, so that guesses cannot fill the log.
+    assert 1 <= flower.role.log.read_text().count("wrong password for Flower from 127.0.0.1") <= 10
 
 
 def test_an_address_in_a_header_is_not_believed(flower: Flower) -> None:

@@ -18,6 +18,17 @@ USERS = tuple(rights.RIGHTS)
 # Keys of every kind that there is, and of none.
 KEYS = (
     *("default", "default:3", "celery", "celery-tools", "stacks", "s", "_kom", "unack", "redbeat", "мир"),
+    *(
+        "celery-task",
+        "celery-tasks",
+        "celery-taskset",
+        "unacked_",
+        "unacked_i",
+        "unacked_indexes",
+        "unacked2",
+        "c",
+        "_",
+    ),
     *("unacked", "unacked_index", "unacked_mutex"),
     *("_kombu.binding.default", "_kombu.binding_permanent.default", "_kombu.binding_deadlines"),
     *("_kombu.binding.celery.pidbox", "_kombu.binding.reply.celery.pidbox", "x.reply.celery.pidbox"),
@@ -199,11 +210,34 @@ def test_what_a_role_needs_is_allowed_and_what_harms_is_refused(server: Any, use
     )
 
 
-@pytest.mark.parametrize("key", ["", "a", "ab", "abc", "abd", "b", "xyz", "xy", "x", "xyzz", "a*", "[", "ü"])
-def test_all_but_some_prefixes_is_just_that(key: str) -> None:
-    prefixes = ("abc", "xy")
-    matched = any(fnmatchcase(key, pattern.replace("[^", "[!")) for pattern in rights.all_but(prefixes))
-    assert matched == (bool(key) and not key.startswith(prefixes))
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "a",
+        "ab",
+        "abc",
+        "abd",
+        "b",
+        "xyz",
+        "xy",
+        "x",
+        "xyzz",
+        "a*",
+        "[",
+        "ü",
+        "n",
+        "na",
+        "nab",
+        "nabc",
+        "nabd",
+        "nac",
+    ],
+)
+def test_all_but_some_names_is_just_that(key: str) -> None:
+    prefixes, names = ("abc", "xy"), ("na", "nabc")
+    matched = any(fnmatchcase(key, pattern.replace("[^", "[!")) for pattern in rights.all_but(prefixes, names))
+    assert matched == (bool(key) and not key.startswith(prefixes) and key not in names)
 
 
 def test_redis_6_2_is_told_the_same_commands_and_channels() -> None:

@@ -136,6 +136,16 @@ def test_flower_may_ask_and_revoke_and_nothing_else(
     assert worker.check(ready=True) is None
 
 
+@pytest.mark.slow
+def test_a_worker_obeys_flower_when_told_so(run_role: Callable[..., Role], own_users: Any, flower_asks: Any) -> None:
+    run_role("worker", FLOWER_READ_ONLY="false", **own_users("worker")).wait_ready()
+    user = own_users("flower")
+
+    assert flower_asks("pool_grow", user, n=1) == {"ok": "pool will grow"}
+    assert flower_asks("cancel_consumer", user, queue="default") == {"ok": "no longer consuming from default"}
+    assert "unknown" in flower_asks("revoke", user, task_id="x", terminate=True)["ok"]
+
+
 def question(reply_to: dict[str, str]) -> str:
     """A message for Flower's mailbox, as kombu writes it."""
     body = {"method": "ping", "arguments": {}, "destination": None, "ticket": "t", "reply_to": reply_to}
