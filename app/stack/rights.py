@@ -70,7 +70,7 @@ _SEND = (
     Grant("publish", channels=_EVENTS),
 )
 # A view that waits for a result (`.get()`) subscribes to it, and one that is stored is told of.
-_WAIT = Grant("subscribe unsubscribe publish", channels="&celery-task-meta-*")
+_WAIT = Grant("subscribe unsubscribe publish", channels=" ".join(f"&{pattern}" for pattern in _RESULTS))
 
 # Flower's own: the mailbox in which workers answer it, and the queue of its events. Its deadlines are apart from those
 # of others, which kombu's script would delete with them.

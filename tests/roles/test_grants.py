@@ -37,7 +37,14 @@ KEYS = (
     *("stack:task:x", "stack:workers", "stack:counters", "redbeat:x", "redbeat::schedule"),
 )
 CHANNELS = (
-    *("/0.celery.pidbox", "/15.flower.pidbox", "/3.celeryev/task.sent", "celery-task-meta-x", "project"),
+    *(
+        "/0.celery.pidbox",
+        "/15.flower.pidbox",
+        "/3.celeryev/task.sent",
+        "celery-task-meta-x",
+        "celery-taskset-meta-x",
+        "project",
+    ),
     *("/3.celeryev/*", "/3.celeryev/worker.*", "/0.celery.*", "*", "/16.celeryev/*"),
 )
 # The arguments of each command; {} is where its key or its channel stands.

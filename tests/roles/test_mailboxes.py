@@ -2,11 +2,13 @@
 
 import base64
 import json
+import os
 import re
 import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,15 +36,15 @@ for line in sys.stdin:
 
 
 @pytest.fixture
-def own_users(redis_server: Redis) -> Iterator[Callable[[str], dict[str, str]]]:
+def own_users(redis_server: Redis) -> Iterator[Callable[..., dict[str, str]]]:
     """The variables with which a role logs in as itself; at the end Redis has refused nobody anything."""
     admin = redis_server.client
     version = tuple(map(int, admin.info("server")["redis_version"].split(".")[:2]))
     for user in ("web", "worker", "beat", "flower"):
         grants = re.findall(r"\([^)]*\)|\S+", ACL_FOR(rights.line(user), version).strip())
         admin.execute_command("ACL", "SETUSER", user, "on", f">{PASSWORD}-{user}", *grants)
-    yield lambda role: {
-        "REDIS_URL": f"redis://127.0.0.1:{redis_server.port}/0",
+    yield lambda role, database=0: {
+        "REDIS_URL": f"redis://127.0.0.1:{redis_server.port}/{database}",
         "REDIS_PASSWORD": f"{PASSWORD}-{role}",
     }
     assert [(entry["username"], entry["reason"], entry["object"]) for entry in admin.acl_log()] == []
@@ -138,8 +140,9 @@ def test_flower_may_ask_and_revoke_and_nothing_else(
 
 @pytest.mark.slow
 def test_a_worker_obeys_flower_when_told_so(run_role: Callable[..., Role], own_users: Any, flower_asks: Any) -> None:
-    run_role("worker", FLOWER_READ_ONLY="false", **own_users("worker")).wait_ready()
-    user = own_users("flower")
+    # In another database of Redis, whose number is in the channel's name.
+    worker, user = own_users("worker", 3), own_users("flower", 3)
+    run_role("worker", FLOWER_READ_ONLY="false", **worker).wait_ready()
 
     assert flower_asks("pool_grow", user, n=1) == {"ok": "pool will grow"}
     assert flower_asks("cancel_consumer", user, queue="default") == {"ok": "no longer consuming from default"}
@@ -181,3 +184,45 @@ def test_no_answer_of_a_worker_is_written_where_flower_may_not(
     wait_until(lambda: admin.llen("wanted.reply.flower.pidbox") == 1, 10)
     assert not admin.exists("default", "unacked", "mine", "stray.reply.flower.pidbox", "default.reply.flower.pidbox")
     flower.close()
+
+
+# What projects do in views, tasks and shells, beyond what the stack does itself.
+BY_HAND = """
+from celery import chain, chord, group
+from demo.tasks import add, xsum
+print(chord([add.s(i, i) for i in range(5)], xsum.s())().get(timeout=20))
+print(group(add.s(i, i) for i in range(3))().get(timeout=20), chain(add.s(1, 2), add.s(3))().get(timeout=20))
+late = chord([add.s(i, i) for i in range(3)], xsum.s()).apply_async(countdown=1)
+result = add.apply_async((1, 2), countdown=50, priority=9)
+app.control.revoke(result.id)
+result.revoke()
+result.forget()
+saved = group(add.s(1, 1))()
+saved.save()
+saved.get(timeout=20)
+saved.delete()
+print(late.get(timeout=20))
+"""
+
+
+@pytest.mark.slow
+def test_what_projects_do_with_celery_is_refused_to_no_role(
+    run_role: Callable[..., Role], own_users: Any, tmp_path: Path
+) -> None:
+    run_role("worker", **own_users("worker")).wait_ready()
+
+    def run(role: str, *words: str) -> str:
+        env = {"PATH": os.environ["PATH"], "SECRET_KEY": "k" * 50, "RUN_DIR": str(tmp_path), "SERVICE_ROLE": role}
+        env |= {"DJANGO_SETTINGS_MODULE": "config.settings", **own_users(role)}
+        command = [sys.executable, "-W", "ignore", *words]
+        done = subprocess.run(command, cwd=PROJECT / "app", env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    celery = ("-m", "celery", "-A", "config")
+    assert "pong" in run("worker", *celery, "inspect", "ping", "--timeout", "2")
+    assert "pool will grow" in run("worker", *celery, "control", "--timeout", "2", "pool_grow")
+    run("worker", *celery, "purge", "-f")
+    for role in ("web", "worker"):
+        script = "import django; django.setup()\nfrom config.celery import app\n" + BY_HAND
+        assert run(role, "-c", script).splitlines()[-3:] == ["20", "[0, 2, 4] 6", "6"]
