@@ -11,8 +11,8 @@ from stack.celeryconf import configuration
 from stack.env import environment, get
 from stack.exposure import weaknesses
 from stack.logs import logging_config
-from stack.mailboxes import FLOWER
 from stack.native import break_is_interrupt
+from stack.rights import FLOWER_MAILBOX
 
 break_is_interrupt()
 env = environment()
@@ -29,7 +29,7 @@ app.conf.accept_content = ["json"]
 app.conf.task_queues = [Queue(name) for name in get("WORKER_QUEUES", env)]
 app.conf.task_default_queue = app.conf.task_queues[0].name
 # A mailbox apart from the one that shuts workers down: with Flower's password nobody can publish on any other.
-app.conf.control_exchange = FLOWER
+app.conf.control_exchange = FLOWER_MAILBOX
 app.conf.broker_transport_options |= {
     # kombu lets every reader put back what dead workers held. That is for workers alone: Flower has no right to it, and
     # takes no message that it would have to acknowledge.

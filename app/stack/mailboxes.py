@@ -18,9 +18,9 @@ from kombu.utils.functional import lazy
 
 from stack.env import environment, get
 from stack.masks import masked
+from stack.rights import FLOWER_MAILBOX
 
 logger = logging.getLogger(__name__)
-FLOWER = "flower"  # the name of Flower's mailbox: its CELERY_CONTROL_EXCHANGE
 # What a worker does for Flower besides answering. Flower asks for events by itself.
 HARMLESS = {"revoke", "enable_events", "disable_events", "heartbeat"}
 # Questions that change or cost something: `hello` revokes what it is told of, the others are for finding leaks.
@@ -90,7 +90,7 @@ def for_flower(consumer: Any, own: Any) -> FlowerNode:
     """The node of Flower's mailbox; `own` is that of Celery's, with the same name and state."""
     app, mailbox = consumer.app, own.mailbox
     flowers = Mailbox(
-        FLOWER,
+        FLOWER_MAILBOX,
         type="fanout",
         accept=mailbox.accept,
         serializer=mailbox.serializer,

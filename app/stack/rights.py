@@ -72,8 +72,9 @@ _SEND = (
 # A view that waits for a result (`.get()`) subscribes to it, and one that is stored is told of.
 _WAIT = Grant("subscribe unsubscribe publish", channels=" ".join(f"&{pattern}" for pattern in _RESULTS))
 
-# Flower's own: the mailbox in which workers answer it, and the queue of its events. Its deadlines are apart from those
-# of others, which kombu's script would delete with them.
+FLOWER_MAILBOX = "flower"  # its channel is /0.flower.pidbox, beside the workers' own: /0.celery.pidbox
+# Flower's own keys: the mailbox in which workers answer it, and the queue of its events. Its deadlines are apart from
+# those of others, whose tables kombu's script would delete.
 FLOWER_DEADLINES = "_kombu.binding_deadlines.flower"
 _FLOWERS = (
     *("_kombu.binding.reply.flower.pidbox", "_kombu.binding_permanent.reply.flower.pidbox"),

@@ -224,7 +224,7 @@ def test_what_a_role_needs_is_allowed_and_what_harms_is_refused(server: Any, use
         "a",
         "ab",
         "abc",
-        "abd",
+        "abq",
         "b",
         "xyz",
         "xy",
