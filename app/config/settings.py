@@ -42,14 +42,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
-    "stack.middleware.ApiGuard",
+    "stack.middleware.ApiErrors",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # stack.middleware has the limit of each call
+DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # stack.guard has the limit of each call
 
 # ---- Database and mail --------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ api.add_router("/datasets", "demo.api.router")
 urlpatterns = [
     path("", views.page),
     # /livez and /readyz: stack.middleware.Probes
-    path("version", views.version),
+    path("version", views.version, name="version"),
+    # What lies below it is the API's, which answers unknown addresses too: your own below api/ go above this line.
     path("api/", api.urls),
 ]

@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import File, Router, Schema
+from ninja import File, Schema
 from ninja.errors import HttpError
 from ninja.files import UploadedFile
 
 from demo import store
 from stack.api import Problem
-from stack.middleware import MAX_UPLOAD
+from stack.guarded import Router, takes_upload
 
 router = Router(tags=["datasets"])
+MAX_CSV = 5 * 1024 * 1024
 
 
 class DatasetInfo(Schema):
@@ -28,9 +29,10 @@ class ReportInfo(Schema):
 
 
 @router.post("", response={201: DatasetInfo, 413: Problem, 415: Problem, 422: Problem, 503: Problem})
+@takes_upload(MAX_CSV)
 def upload(request: HttpRequest, file: File[UploadedFile]) -> Any:
     """Upload a CSV with a header line, 5 MiB at most; `summarize` takes the id."""
-    if (file.size or 0) > MAX_UPLOAD:
+    if (file.size or 0) > MAX_CSV:
         raise HttpError(413, "A CSV may hold at most 5 MiB.")
     try:
         dataset = store.add(file.name or "", file.read())

@@ -3,18 +3,21 @@
 import json
 from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError
 from django.db import OperationalError as DatabaseDown
 from django.http import HttpRequest, HttpResponse
 from kombu.exceptions import OperationalError
-from ninja import NinjaAPI, Schema
+from ninja import Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 from pydantic import ConfigDict
 
 import redis
 from stack import __version__
-from stack.middleware import error
+from stack.env import get
+from stack.guarded import GuardedAPI
+from stack.middleware import CODES, error
 from stack.schemas import describe
 
 OUTAGE = (redis.RedisError, OperationalError, DatabaseDown, InterfaceError)
@@ -38,14 +41,20 @@ class BodyParser(Parser):
             raise HttpError(400, f"The body is not JSON: {str(problem)[:200]}") from None
 
 
-api = NinjaAPI(title="Django Celery Stack", version=__version__, parser=BodyParser(), urls_namespace="api")
+api = GuardedAPI(
+    token=lambda: str(get("API_TOKEN", settings.ENV)),
+    title="Django Celery Stack",
+    version=__version__,
+    parser=BodyParser(),
+    urls_namespace="api",
+)
 
 
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, problem: HttpError) -> HttpResponse:
-    codes = {400: "bad_request", 404: "not_found", 409: "conflict", 413: "too_large", 422: "invalid", 429: "queue_full"}
     status = problem.status_code
-    return error(status, codes.get(status, "error"), problem.message, 5 if status == 429 else None)
+    code = "queue_full" if status == 429 else CODES.get(status, "error")
+    return error(status, code, problem.message, 5 if status == 429 else None)
 
 
 @api.exception_handler(ValidationError)

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Field, Path, Query, Router, Schema
+from ninja import Field, Path, Query, Schema
 from ninja.errors import HttpError
 
 from stack import canvas, canvas_state
 from stack.api import OUTAGE, Body, Problem, outage
 from stack.canvas import Pairs
+from stack.guarded import Router
+from stack.places import address_of
 from stack.schemas import api_task, bind
 from stack.tasks_api import refuse_when_full
 from stack.waiting import until_ready
@@ -74,7 +76,7 @@ def send(
         raise HttpError(422, str(problem)) from None
     names = {each.name for each in (call, call.body, *call.tasks, *call.header) if each and each.name}
     refuse_when_full(task for name in names if (task := api_task(name)))
-    url = f"/api/canvas/{plan.id}"
+    url = address_of(request, "api:canvas", canvas=plan.id)
     canvas.record(plan)
     try:
         canvas.send(plan)
@@ -151,7 +153,7 @@ def _bound(task: Any, args: list[Any], kwargs: dict[str, Any], where: str, chain
         raise ValueError(f"{where}: {problem}") from None
 
 
-@router.get("/{canvas}", response={200: CanvasState, 404: Problem, 422: Problem, 503: Problem})
+@router.get("/{canvas}", url_name="canvas", response={200: CanvasState, 404: Problem, 422: Problem, 503: Problem})
 def status(
     request: HttpRequest,
     canvas_id: Annotated[str, Path(alias="canvas")],

@@ -1,19 +1,22 @@
-"""What every /api/ call must satisfy before a view sees it, and the one shape of every error."""
+"""The probes, and the one shape of every error below the API. What the API itself asks of a call: stack/guard.py."""
 
-import secrets
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
-from django.conf import settings
-from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.urls import Resolver404, resolve
 
-from stack.env import get
-
-MAX_BODY = 1024 * 1024
-MAX_UPLOAD = 5 * 1024 * 1024
-_UPLOAD_OVERHEAD = 64 * 1024  # multipart's own lines around the file
-CODES = {400: "bad_request", 403: "forbidden", 404: "not_found", 405: "method_not_allowed"}
+CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "invalid",
+}
 
 
 def error(status: int, code: str, message: str, retry_after: int | None = None) -> HttpResponse:
@@ -24,8 +27,28 @@ def error(status: int, code: str, message: str, retry_after: int | None = None) 
     return response
 
 
+def in_shape(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The response of a call; an error that is no JSON gets the shape of errors and keeps its headers."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    if response.status_code < 400 or response.headers.get("Content-Type", "").startswith("application/json"):
+        return response
+    text = f"{request.method} {request.path[:200]}: {response.reason_phrase}."
+    if takes := response.headers.get("Allow"):
+        text += f" This address takes {takes}."
+    shape = error(response.status_code, CODES.get(response.status_code, "error"), text)
+    if not isinstance(response, HttpResponse):  # it streams
+        return shape
+    response.content = shape.content
+    response["Content-Type"] = shape["Content-Type"]
+    response["Content-Length"] = str(len(shape.content))
+    return response
+
+
 class Probes:
-    """Answers machines before anything else looks at the request: a probe has no host name of ours to give."""
+    """Answers machines before anything else looks at the request: a probe has no host name of ours to give.
+
+    It goes by the path that the server got, so the probes stay at its root, whatever FORCE_SCRIPT_NAME says.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         from stack import views
@@ -34,62 +57,28 @@ class Probes:
         self.views = {"/livez": views.livez, "/readyz": views.readyz}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.views.get(request.path, self.get_response)(request)
+        return self.views.get(request.path_info, self.get_response)(request)
 
 
-class ApiGuard:
-    """Token, origin, media type and size of /api/ calls.
+class ApiErrors:
+    """Gives the shape of errors to those below the API that no call made: a foreign host name, a view that failed.
 
-    A page of another site can post `text/plain` without asking first, and a JSON parser would take it: so
-    a body must be declared as JSON (or multipart for an upload), and a foreign Origin is refused.
+    Whether an address is the API's is what the URLconf says, and only a failed request is looked up.
     """
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]):
         self.get_response = get_response
-        self.token = get("API_TOKEN", settings.ENV)
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not request.path.startswith("/api/"):
-            return self.get_response(request)
-        response = self.refuse(request) or self.get_response(request)
-        if response.status_code >= 400 and not response.headers.get("Content-Type", "").startswith("application/json"):
-            code = CODES.get(response.status_code, "error")
-            return error(response.status_code, code, f"{request.method} {request.path}: {response.reason_phrase}.")
-        return response
-
-    def refuse(self, request: HttpRequest) -> HttpResponse | None:
-        """The answer to a call that must not reach a view, or None."""
-        if self.token and not secrets.compare_digest(self._bearer(request).encode(), self.token.encode()):
-            refused = error(401, "unauthorized", "Send the API token: Authorization: Bearer <token>.")
-            refused["WWW-Authenticate"] = "Bearer"
-            return refused
-        if request.method in ("GET", "HEAD", "OPTIONS"):
-            return None
-        origin = request.headers.get("Origin")
-        if origin and not self._same_origin(request, origin):
-            return error(403, "foreign_origin", f"Calls from pages of {origin[:200]} need it in CSRF_TRUSTED_ORIGINS.")
-        upload = request.path == "/api/datasets"
-        if self._length(request) > (MAX_UPLOAD + _UPLOAD_OVERHEAD if upload else MAX_BODY):
-            return error(413, "too_large", f"The body may hold at most {'5 MiB' if upload else '1 MiB'}.")
-        wanted = "multipart/form-data" if upload else "application/json"
-        if request.method != "DELETE" and request.content_type != wanted:
-            return error(415, "unsupported_media_type", f"Send the body as Content-Type: {wanted}.")
-        return None
-
-    @staticmethod
-    def _bearer(request: HttpRequest) -> str:
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        return token.strip() if kind.lower() == "bearer" else ""
-
-    @staticmethod
-    def _length(request: HttpRequest) -> int:
-        text = request.headers.get("Content-Length") or "0"
-        return int(text) if text.isdigit() else 0
-
-    @staticmethod
-    def _same_origin(request: HttpRequest, origin: str) -> bool:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if response.status_code < 400 or response.headers.get("Content-Type", "").startswith("application/json"):
+            return response
         try:
-            # No URL at all, such as http://[, or a foreign name in Host.
-            return origin in settings.CSRF_TRUSTED_ORIGINS or urlsplit(origin).netloc == request.get_host()
-        except (ValueError, DisallowedHost):
-            return False
+            view = resolve(request.path_info, getattr(request, "urlconf", None)).func
+        except Resolver404:
+            return response
+        guard = getattr(view, "guard", None)
+        if guard is None:
+            return response
+        # Who has no token learns nothing else, also where the request failed before it came to the guard.
+        return in_shape(request, (request.resolver_match is None and guard(request)) or response)

@@ -8,7 +8,7 @@ from celery import current_app
 from celery.schedules import ParseException, crontab, schedule
 from django.conf import settings
 from django.http import HttpRequest
-from ninja import Field, Path, Router, Schema
+from ninja import Field, Path, Schema
 from ninja.errors import HttpError
 from redbeat.schedulers import ensure_conf, get_redis
 
@@ -16,6 +16,7 @@ from stack.api import Body, Problem
 from stack.clocks import FIELDS
 from stack.entries import RESERVED, Entry, all_stored
 from stack.env import get
+from stack.guarded import Router
 from stack.schedules import Unknown
 from stack.schemas import api_task, bind
 

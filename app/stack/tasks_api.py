@@ -11,7 +11,7 @@ from celery import current_app
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from kombu.utils.uuid import uuid
-from ninja import Field, Header, Path, Query, Router, Schema
+from ninja import Field, Header, Path, Query, Schema
 from ninja.errors import HttpError
 
 import redis
@@ -19,6 +19,8 @@ from stack import counters, queues, records
 from stack.api import Body, Problem
 from stack.connections import client
 from stack.env import get
+from stack.guarded import Router
+from stack.places import address_of
 from stack.roles import max_delay
 from stack.schemas import api_task, api_tasks, arguments_model, bind
 from stack.waiting import until_ready
@@ -124,7 +126,7 @@ def submit(
             if idempotency_key:
                 _let_go(task_id)
             raise
-    url = f"/api/tasks/{task_id}"
+    url = address_of(request, "api:task", task=task_id)
     response["Location"] = url
     state = (records.read(task_id) or {}).get("state", "PENDING") if seen else "PENDING"
     return 202, {"id": task_id, "name": name, "state": state, "url": url}
@@ -184,7 +186,7 @@ def refuse_when_full(jobs: Iterable[Any]) -> None:
             )
 
 
-@router.get("/{task}", response={200: TaskState, 404: Problem, 422: Problem, 503: Problem})
+@router.get("/{task}", url_name="task", response={200: TaskState, 404: Problem, 422: Problem, 503: Problem})
 def status(request: HttpRequest, task: Path[str], wait: Annotated[float, Query(ge=0, le=30)] = 0) -> Any:
     """State, progress, result or error of a task; `wait` holds the answer until it is ready or the time is up."""
     return until_ready(lambda: _known(task), wait)
@@ -199,7 +201,12 @@ def revoke(request: HttpRequest, task: Path[str]) -> Any:
     if records.claim(task, state["name"], records.REVOKED) != records.REVOKED:
         raise HttpError(409, "The task runs already; it cannot be revoked any more.")
     current_app.backend.mark_as_revoked(task, records.WAS_REVOKED)
-    return 202, {"id": task, "name": state["name"], "state": "REVOKED", "url": f"/api/tasks/{task}"}
+    return 202, {
+        "id": task,
+        "name": state["name"],
+        "state": "REVOKED",
+        "url": address_of(request, "api:task", task=task),
+    }
 
 
 def _known(task_id: str) -> dict[str, Any]:

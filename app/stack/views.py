@@ -8,12 +8,18 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.urls import get_script_prefix
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 from stack import __version__
 from stack.connections import client
 from stack.env import get
+from stack.places import address_of
 
 READY_WITHIN = 0.9  # seconds; a prober that gives /readyz one second must get its answer
+# Forms are sent by the page's script and never by the browser itself.
+POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="readyz")
 _last: dict[str, Future[Any]] = {}
 
@@ -47,17 +53,28 @@ def _database() -> None:
         connection.close()
 
 
+# Exempt, as they change nothing: the check would read the whole body of a form to find its token.
+@csrf_exempt
+@require_safe
 def version(request: HttpRequest) -> HttpResponse:
     """Name, version and git commit of what runs."""
     commit = get("GIT_COMMIT", settings.ENV)
     return JsonResponse({"name": "django-celery-stack", "version": __version__, "commit": commit})
 
 
+@csrf_exempt
+@require_safe
 def page(request: HttpRequest) -> HttpResponse:
     """Submit jobs and watch them."""
     host, port = get("FLOWER_BIND", settings.ENV)
     local = request.get_host().rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
-    shown = {"flower_url": f"http://{host}:{port}/" if local else "", "time_zone": current_app.timezone}
+    shown = {
+        "flower_url": f"http://{host}:{port}/" if local else "",
+        "time_zone": current_app.timezone,
+        "api": address_of(request, "api:api-root"),
+        "version": address_of(request, "version"),
+        "readyz": f"{get_script_prefix()}readyz",  # the server's, whatever the URLconf says: stack.middleware.Probes
+    }
     response = render(request, "stack/index.html", shown)
-    response["Content-Security-Policy"] = "default-src 'self'; frame-ancestors 'none'"
+    response["Content-Security-Policy"] = POLICY
     return response

@@ -4,10 +4,11 @@ from typing import Any
 
 from celery import current_app
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import Schema
 
 from stack import entries, queues, workers
 from stack.api import Problem
+from stack.guarded import Router
 from stack.schemas import api_tasks
 
 workers_router, queues_router = Router(tags=["workers"]), Router(tags=["workers"])

@@ -43,7 +43,7 @@ def test_a_flood_of_addresses_takes_no_more_memory() -> None:
     for number in range(1000):
         guesses.wrong(f"10.0.{number // 256}.{number % 256}")
 
-    assert len(guesses._times) == 100
+    assert len(guesses._callers) == 100
 
 
 def test_guesses_of_many_threads_are_all_counted() -> None:

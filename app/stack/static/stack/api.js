@@ -1,4 +1,6 @@
-import { currentToken, needToken } from "./token.js";
+import { API, currentToken, needToken, refused } from "./token.js";
+
+const { version: VERSION, readyz: READYZ } = document.body.dataset;
 
 export class ApiError extends Error {
   constructor(status, message, retryAfter = null) {
@@ -17,35 +19,35 @@ export class ApiError extends Error {
   }
 }
 
-export const version = () => call("GET", "/version");
-export const ready = () => call("GET", "/readyz", { anyBody: true });
-export const tasks = () => call("GET", "/api/tasks");
-export const task = (id) => call("GET", `/api/tasks/${encodeURIComponent(id)}`);
-export const cancel = (id) => call("DELETE", `/api/tasks/${encodeURIComponent(id)}`, { anyBody: true });
+export const version = () => call("GET", VERSION);
+export const ready = () => call("GET", READYZ, { anyBody: true });
+export const tasks = () => call("GET", `${API}tasks`);
+export const task = (id) => call("GET", `${API}tasks/${encodeURIComponent(id)}`);
+export const cancel = (id) => call("DELETE", `${API}tasks/${encodeURIComponent(id)}`, { anyBody: true });
 
-export const schedules = () => call("GET", "/api/schedules", { timeout: 30000 });
-export const workers = () => call("GET", "/api/workers");
-export const queues = () => call("GET", "/api/queues");
+export const schedules = () => call("GET", `${API}schedules`, { timeout: 30000 });
+export const workers = () => call("GET", `${API}workers`);
+export const queues = () => call("GET", `${API}queues`);
 
 // A canvas as jobs are shown: its progress is named as a task's.
 export async function canvas(id) {
-  const data = await call("GET", `/api/canvas/${encodeURIComponent(id)}`);
+  const data = await call("GET", `${API}canvas/${encodeURIComponent(id)}`);
   return { ...data, progress: { current: data.completed, total: data.total } };
 }
-export const cancelCanvas = (id) => call("DELETE", `/api/canvas/${encodeURIComponent(id)}`, { anyBody: true });
+export const cancelCanvas = (id) => call("DELETE", `${API}canvas/${encodeURIComponent(id)}`, { anyBody: true });
 
 const JSON_BODY = { "Content-Type": "application/json" };
 
 export const submitCanvas = (kind, body) =>
-  call("POST", `/api/canvas/${kind}`, { body: JSON.stringify(body), headers: JSON_BODY, timeout: 30000 });
+  call("POST", `${API}canvas/${kind}`, { body: JSON.stringify(body), headers: JSON_BODY, timeout: 30000 });
 
 export const putSchedule = (name, changes) =>
-  call("PUT", `/api/schedules/${encodeURIComponent(name)}`, { body: JSON.stringify(changes), headers: JSON_BODY });
+  call("PUT", `${API}schedules/${encodeURIComponent(name)}`, { body: JSON.stringify(changes), headers: JSON_BODY });
 export const deleteSchedule = (name) =>
-  call("DELETE", `/api/schedules/${encodeURIComponent(name)}`, { anyBody: true });
+  call("DELETE", `${API}schedules/${encodeURIComponent(name)}`, { anyBody: true });
 
 export function submit(name, body, key) {
-  return call("POST", `/api/tasks/${encodeURIComponent(name)}`, {
+  return call("POST", `${API}tasks/${encodeURIComponent(name)}`, {
     body: JSON.stringify(body),
     headers: { ...JSON_BODY, "Idempotency-Key": key },
   });
@@ -54,7 +56,7 @@ export function submit(name, body, key) {
 export function upload(file) {
   const body = new FormData();
   body.append("file", file);
-  return call("POST", "/api/datasets", { body, timeout: 120000 });
+  return call("POST", `${API}datasets`, { body, timeout: 120000 });
 }
 
 // With one key per intended job, sending again after a lost answer gives the
@@ -69,7 +71,7 @@ async function call(method, path, { body, headers = {}, timeout = 10000, anyBody
   for (;;) {
     const token = currentToken();
     const sent = { Accept: "application/json", ...headers };
-    if (token && path.startsWith("/api/")) sent.Authorization = `Bearer ${token}`;
+    if (token && path.startsWith(API)) sent.Authorization = `Bearer ${token}`;
     let response;
     let text;
     try {
@@ -79,7 +81,7 @@ async function call(method, path, { body, headers = {}, timeout = 10000, anyBody
     } catch {
       throw new ApiError(0, "no answer");
     }
-    if (response.status !== 401) return answer(response, text, anyBody);
+    if (!refused(response)) return answer(response, text, anyBody);
     // Another call may have brought a new token while this one was open.
     if (token === currentToken()) await needToken();
   }

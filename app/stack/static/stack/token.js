@@ -1,11 +1,18 @@
 import { byId } from "./dom.js";
 import { load, save } from "./store.js";
 
+// Where the API is, as the page was told.
+export const API = document.body.dataset.api;
+
 export const currentToken = () => load("token") ?? "";
+
+// 401, or 429 after too many wrong tokens from this address: then too a right
+// one is taken at once.
+export const refused = (response) => response.headers.has("WWW-Authenticate");
 
 let waiting = null;
 
-// Every call that got a 401 waits for the same answer, so one form serves all.
+// Every call that was refused waits for the same answer, so one form serves all.
 export function needToken() {
   waiting ??= new Promise(ask).finally(() => {
     waiting = null;
@@ -50,11 +57,11 @@ async function check(token) {
   // A header takes nothing else; fetch would fail as if the network were down.
   if (!/^[\x21-\x7e]+$/.test(token)) return "A token has no spaces and only plain ASCII characters. Check what you pasted.";
   try {
-    const response = await fetch("/api/tasks", {
+    const response = await fetch(`${API}tasks`, {
       headers: { Authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(10000),
     });
-    if (response.status === 401) return "The server does not accept this token. Check it and try again.";
+    if (refused(response)) return "The server does not accept this token. Check it and try again.";
     if (response.status >= 500) return "The server cannot check the token now. Try again in a moment.";
     return "";
   } catch {
