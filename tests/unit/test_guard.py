@@ -51,7 +51,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def client(**headers: str) -> Client:
-    return Client(raise_request_exception=False, headers={"host": "localhost", **headers})
+    return Client(enforce_csrf_checks=True, raise_request_exception=False, headers={"host": "localhost", **headers})
 
 
 def refused(answer: Any, status: int) -> str:

@@ -52,3 +52,29 @@ def test_guesses_of_many_threads_are_all_counted() -> None:
         waits = list(pool.map(lambda _: guesses.wrong("::1"), range(400)))
 
     assert waits.count(0) == 100
+
+
+def test_a_network_of_ipv6_is_one_guesser_and_spellings_are_too() -> None:
+    guesses = Guesses(limit=2)
+    guesses.wrong("2001:db8:0:1::1")
+    guesses.wrong("2001:db8:0:1:ffff::2")
+    assert guesses.blocked("2001:DB8::1:0:0:0:9")
+    assert not guesses.blocked("2001:db8:0:2::1")
+
+    guesses.wrong("::ffff:192.0.2.1")
+    guesses.wrong("192.0.2.1")
+    assert guesses.blocked("192.0.2.1")
+    assert not guesses.blocked("192.0.2.2")
+    assert guesses.wrong("") == 0  # a socket of a file system has no address
+
+
+def test_one_line_a_second_is_worth_the_log() -> None:
+    clock = Clock()
+    guesses = Guesses(clock=clock)
+
+    told = []
+    for _ in range(30):
+        told.append(guesses.worth_a_line("10.0.0.1"))
+        clock.now += 0.1
+    assert told.count(True) == 3
+    assert guesses.worth_a_line("10.0.0.2")
