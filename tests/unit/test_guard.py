@@ -1,8 +1,12 @@
 """The guard of the API: nobody gets past it, wherever the API is mounted and whatever the address looks like."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +27,7 @@ from stack.guarded import GuardedAPI, Router, takes_upload
 from stack.guesses import Guesses
 from stack.places import address_of
 
+APP = Path(__file__).parents[2] / "app"
 TOKEN = "a-token-of-this-test"
 AUTH = {"authorization": f"Bearer {TOKEN}"}
 VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT")
@@ -339,3 +344,26 @@ def test_a_namespace_changes_no_address_in_an_answer() -> None:
             request: Any = SimpleNamespace(resolver_match=resolve(f"{base}tasks/x"))
             assert address_of(request, "api:task", task="a b") == f"{base}tasks/a%20b"
             assert address_of(request, "api:canvas", canvas="c") == f"{base}canvas/c"
+
+
+def test_the_web_role_does_not_start_with_an_unguarded_api(tmp_path: Path) -> None:
+    (tmp_path / "bare.py").write_text("from config.settings import *\nROOT_URLCONF = 'bare_urls'\n")
+    (tmp_path / "bare_urls.py").write_text(
+        "import stack.api\n"
+        "from django.urls import path\n"
+        "from ninja import NinjaAPI\n"
+        "theirs = NinjaAPI(title='theirs', urls_namespace='theirs')\n"
+        "theirs.add_router('/tasks', 'stack.tasks_api.router')\n"
+        "urlpatterns = [path('v1/', theirs.urls)]\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", "import config.wsgi"],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "bare", "PYTHONPATH": f"{tmp_path}:{APP}", "API_TOKEN": TOKEN},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert (
+        "ImproperlyConfigured: The calls of stack.tasks_api would be open to everybody: the API 'theirs'" in ran.stderr
+    )
