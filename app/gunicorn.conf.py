@@ -9,11 +9,16 @@ _env = environment()
 _host, _port = get("WEB_BIND", _env)
 
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
-worker_class = "gthread"
+worker_class = "stack.server.Worker"
 workers = get("WEB_WORKERS", _env)
 threads = get("WEB_THREADS", _env)
 timeout = 30
 graceful_timeout = min(25, get("STOP_GRACE", _env) - 10)
+# Nothing of what a client or a proxy says about itself is taken here: stack/proxies.py knows whom to believe.
+forwarded_allow_ips = forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+header_map = "drop"  # a header's name with `_` would be another one's in WSGI
+worker_connections = 400  # of each process; beyond, the one that waits for longest makes room
 keepalive = 75  # longer than a proxy keeps its side open, so that none sends into a closing connection
 max_requests, max_requests_jitter = 10_000, 2_000
 # The heartbeat between master and workers is a file: on a disk it stalls when the disk does.

@@ -39,6 +39,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "stack.proxies.TrustedProxies",
     "stack.middleware.Probes",
+    "stack.uploads.Uploads",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
@@ -49,6 +50,7 @@ MIDDLEWARE = [
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler", "stack.uploads.TemporaryFile"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # stack.guard has the limit of each call
 
 # ---- Database and mail --------------------------------------------------------------------------

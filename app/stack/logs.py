@@ -4,12 +4,16 @@ django-structlog binds `request_id` to every line of an HTTP request and carries
 request started, where `task_id` and `task` join it.
 """
 
+import re
+import traceback
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
 QUIET_PATHS = ("GET /livez", "GET /readyz", "GET /static/")
+# What a terminal, or who reads line by line, takes for more than text: controls, other ends of a line, directions.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def logging_config(level: str, style: str) -> dict[str, Any]:
@@ -21,6 +25,7 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
+        _shorten,
     ]
     structlog.configure(
         processors=[_drop_probes, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -28,7 +33,7 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    render: list[Any] = [structlog.dev.ConsoleRenderer(colors=False)]
+    render: list[Any] = [_escape, structlog.dev.ConsoleRenderer(colors=False, exception_formatter=_traceback)]
     if style == "json":
         render = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     return {
@@ -64,3 +69,30 @@ def _drop_probes(_logger: Any, _method: str, event: MutableMapping[str, Any]) ->
     if str(event.get("request", "")).startswith(QUIET_PATHS):
         raise structlog.DropEvent
     return event
+
+
+def _shorten(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Drop query strings, which may hold a token, and the traceback of what a client did wrong."""
+    if isinstance(event.get("request"), str):
+        event["request"] = event["request"].partition("?")[0]
+    if str(event.get("logger", "")).startswith("django.security"):
+        event.pop("exc_info", None)
+    return event
+
+
+def _escape(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep each text on its line: a client, or a task's result, must not write lines of its own."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = _CONTROLS.sub(_code, value)
+    return event
+
+
+def _code(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
+
+
+def _traceback(out: TextIO, problem: Any) -> None:
+    """A traceback whose lines are indented, so that the text of an error cannot look like a line of the log."""
+    for line in "".join(traceback.format_exception(*problem)).splitlines():
+        out.write(f"\n    {_CONTROLS.sub(_code, line)}")

@@ -69,7 +69,8 @@ def needs(role):
         "RESULT_EXPIRES",
     ]
     times = ["TASK_TIME_LIMIT", "VISIBILITY_TIMEOUT", "STOP_GRACE"]
-    web = ["API_TOKEN", "WEB_SERVER", "WEB_BIND", "TRUSTED_PROXIES", "WEB_WORKERS", "WEB_THREADS", "QUEUE_LIMIT"]
+    web = ["API_TOKEN", "WEB_SERVER", "WEB_BIND", "TRUSTED_PROXIES", "WEB_WORKERS", "WEB_THREADS"]
+    web += ["MAX_UPLOAD", "QUEUE_LIMIT"]
     worker = ["WORKER_QUEUES", "WORKER_POOL", "WORKER_CONCURRENCY", "FLOWER_READ_ONLY"]
     return common + django + times + {"web": web, "worker": worker}.get(role, [])
 

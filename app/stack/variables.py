@@ -104,6 +104,15 @@ VARS = {
         ),
         Var("WEB_WORKERS", "2", "gunicorn processes.", "int", low=1, high=64),
         Var("WEB_THREADS", "8", "Threads of each; at most half of them hold a `wait`.", "int", low=2, high=256),
+        Var(
+            "MAX_UPLOAD",
+            "10",
+            "Largest body of a request in MiB, outside the API of tasks, which has limits of its own; at most "
+            "WEB_WORKERS * WEB_THREADS / 4 such bodies at a time must fit into the temporary folder.",
+            "int",
+            low=1,
+            high=10240,
+        ),
         Var("FLOWER_BIND", "127.0.0.1:5555", "Address of Flower.", "bind"),
         Var(
             "FLOWER_READ_ONLY",
