@@ -39,10 +39,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "stack.proxies.TrustedProxies",
     "stack.middleware.Probes",
-    "stack.uploads.Uploads",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "stack.uploads.Uploads",
     "stack.middleware.ApiErrors",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

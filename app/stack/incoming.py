@@ -122,6 +122,9 @@ class Chunks:
     def ended(self, data: bytearray) -> bool:
         """Whether `data`, which only grows between two calls, holds all of the body, or what cannot be one."""
         while self.at <= len(data):
+            # Each chunk but the last ends with an empty line of its own.
+            if self.at and not self.last and data[self.at - 2 : self.at] != b"\r\n":
+                return True
             end = data.find(b"\r\n", self.at)
             if self.last:
                 return end == self.at or data.find(b"\r\n\r\n", self.at) >= 0

@@ -137,7 +137,8 @@ class Poller(ThreadWorker):
             return
         self.swept = now
         for conn in [conn for conn in self.arriving if conn.deadline < now]:
-            if conn.late and (conn.data or conn.step != self.read_head):
+            # Who has said nothing hears nothing, and at a stop nobody waits for the end of a head.
+            if conn.late and (conn.step != self.read_head or (conn.data and self.alive)):
                 self.refuse(conn, conn.late)
             else:
                 self.drop(conn)

@@ -8,7 +8,7 @@ import errno
 import io
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +23,7 @@ from stack.middleware import error
 logger = logging.getLogger(__name__)
 
 LIMIT = get("MAX_UPLOAD", settings.ENV) * 1024 * 1024
+NO_ROOM = (507, "disk_full", "There is no room for this body now. Try again later.")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -86,21 +87,9 @@ class TemporaryFile(TemporaryFileUploadHandler):
                 raise
             if hasattr(self, "file"):
                 # Closing it would write what is left, and fail again; the file goes nevertheless.
-                with suppress_full():
+                with suppress(OSError):
                     self.file.close()
             raise Ended(self.request, *NO_ROOM) from None
-
-
-NO_ROOM = (507, "disk_full", "There is no room for this body now. Try again later.")
-
-
-@contextmanager
-def suppress_full() -> Iterator[None]:
-    try:
-        yield
-    except OSError as problem:
-        if problem.errno not in DISK_FULL:
-            raise
 
 
 class Uploads:
@@ -113,6 +102,11 @@ class Uploads:
         request._stream = Body(request)
         response = self.get_response(request)
         ended = getattr(request, "ended", None)
+        if response.status_code >= 400:
+            # Django leaves a file whose upload was cut off to the garbage collector.
+            for handler in request._upload_handlers:
+                with suppress(Ended):
+                    handler.upload_interrupted()
         if ended and response.status_code == 400:
             if ended[0] == 507:
                 logger.error("no room for an upload in the temporary folder")

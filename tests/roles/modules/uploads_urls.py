@@ -1,0 +1,41 @@
+"""A project's views that read a body, each in its way, below /own/."""
+
+from pathlib import Path
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import path
+from django.views.decorators.csrf import csrf_exempt
+
+from config.urls import urlpatterns as stacks
+
+
+@csrf_exempt
+def upload(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({name: file.size for name, file in request.FILES.items()})
+
+
+@csrf_exempt
+def body(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({"length": len(request.body)})
+
+
+@csrf_exempt
+def full(request: HttpRequest) -> HttpResponse:
+    with Path("/dev/full").open("w") as file:
+        file.write("no room")
+    return HttpResponse()
+
+
+def form(request: HttpRequest) -> HttpResponse:
+    return JsonResponse({name: file.size for name, file in request.FILES.items()})
+
+
+@csrf_exempt
+def large(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(b"x" * 4 * 1024 * 1024)
+
+
+urlpatterns = [
+    *stacks,
+    *(path(f"own/{view.__name__}", view) for view in (upload, body, full, form, large)),
+]
