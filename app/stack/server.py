@@ -28,7 +28,6 @@ PLACE_SECONDS = 10.0  # how long an upload waits for others to end
 
 SLOW = Refusal(408, "timeout", "The request came too slowly.")
 BUSY = Refusal(503, "busy", "Too many uploads at a time; nothing was done. Try again in 5 s.")
-TOO_LONG, TOO_MANY = LimitRequestLine(MAX_HEAD, MAX_HEAD), LimitRequestHeaders("the head")
 
 
 class Worker(Poller):
@@ -93,11 +92,11 @@ class Worker(Poller):
             if conn.data.count(b"\n") != conn.data.count(b"\r\n"):
                 break
             if len(conn.data) > MAX_HEAD:
-                raise TOO_LONG if b"\r\n" not in conn.data else TOO_MANY
+                raise LimitRequestHeaders("the head") if b"\r\n" in conn.data else LimitRequestLine(MAX_HEAD, MAX_HEAD)
             if not self.receive(conn, 65536):
                 return None
         if end > MAX_HEAD:
-            raise TOO_MANY
+            raise LimitRequestHeaders("the head")
         request = conn.parser.parse(bytes(conn.data))
         if "#" in request.uri:
             raise InvalidRequestLine("a fragment")

@@ -16,6 +16,7 @@ from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import UnreadablePostError
+from django.views import View
 
 from stack.env import get
 from stack.middleware import error
@@ -141,6 +142,8 @@ def methods(view: Any) -> set[str]:
     """The methods that a view says it takes, by its class or by Django's decorators; nothing where it does not say."""
     while view is not None:
         if known := getattr(view, "view_class", None):
+            if known.dispatch is not View.dispatch:
+                return set()  # what a class does with methods by itself is its own matter
             names = {name.upper() for name in known.http_method_names if hasattr(known, name)}
             return names | ({"HEAD"} if "GET" in names else set())
         # django.views.decorators.http.require_http_methods keeps them in its closure only.
