@@ -24,6 +24,7 @@ MEBIBYTE = 1024 * 1024
 # The API's own limit of an upload is beside MAX_UPLOAD, and may be the larger one; the middlewares know which counts.
 LARGEST = max(get("MAX_UPLOAD", environment()) * MEBIBYTE, 5 * MEBIBYTE + 64 * 1024)
 FREE_BUFFER = 64 * 1024  # bytes that every connection may hold of a body, whatever the others hold
+LINE = 8192  # bytes of a chunk's first line, or of what follows the last chunk
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 UPLOAD_PAUSE = 10.0  # seconds that an upload may lag behind UPLOAD_RATE: a line that hiccups, no more
 UPLOAD_RATE = 32 * 1024  # bytes a second; with the line above it bounds the whole time of an upload
@@ -127,9 +128,9 @@ class Chunks:
                 return True
             end = data.find(b"\r\n", self.at)
             if self.last:
-                return end == self.at or data.find(b"\r\n\r\n", self.at) >= 0
+                return end == self.at or data.find(b"\r\n\r\n", self.at) >= 0 or len(data) - self.at > LINE
             if end < 0:
-                return len(data) - self.at > 8192
+                return len(data) - self.at > LINE
             try:
                 size = int(data[self.at : end].partition(b";")[0], 16)
             except ValueError:

@@ -103,7 +103,14 @@ VARS = {
             "networks",
         ),
         Var("WEB_WORKERS", "2", "gunicorn processes.", "int", low=1, high=64),
-        Var("WEB_THREADS", "8", "Threads of each; at most half of them hold a `wait`.", "int", low=2, high=256),
+        Var(
+            "WEB_THREADS",
+            "8",
+            "Threads of each; at most half hold a `wait`, a quarter an upload.",
+            "int",
+            low=2,
+            high=256,
+        ),
         Var(
             "MAX_UPLOAD",
             "10",

@@ -55,8 +55,10 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
 
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "script_name", "PATH_INFO", "REMOTE_USER", "HTTP_HOST"])
 def test_no_header_changes_which_address_is_asked(web: Own, name: str) -> None:
-    lines = [b"GET /x/livez HTTP/1.1", b"Host: localhost", f"{name}: /x".encode(), b"Connection: close", b"", b""]
-    assert web.ask(b"\r\n".join(lines)).status == 404
+    for value in ("/x", "/other"):
+        given = f"{name}: {value}".encode()
+        lines = [b"GET /x/version HTTP/1.1", b"Host: localhost", given, b"Connection: close", b"", b""]
+        assert web.ask(b"\r\n".join(lines)).status == 404, value
 
 
 def test_gunicorn_takes_no_scheme_from_a_client(web: Own) -> None:

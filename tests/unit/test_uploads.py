@@ -93,8 +93,9 @@ def test_a_thread_stays_free_whoever_waits() -> None:
         (b"-5\r\n", True),
         (b"x\r\n", True),
         (b"5" * 9_000, True),
+        (b"0\r\nX: " + b"y" * 9_000, True),
     ],
-    ids=range(13),
+    ids=range(14),
 )
 def test_the_end_of_a_chunked_body_is_found_however_it_comes(body: bytes, ended: bool) -> None:
     assert Chunks().ended(bytearray(body)) is ended
