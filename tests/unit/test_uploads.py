@@ -9,7 +9,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 from django.views.generic import TemplateView, View
 
-from stack.incoming import Chunks
+from stack.incoming import LARGEST, Chunks
+from stack.middleware import MAX_UPLOAD
 from stack.uploads import Ended, TemporaryFile, methods
 from stack.waiting import Places
 
@@ -105,3 +106,7 @@ def test_the_end_of_a_chunked_body_is_found_however_it_comes(body: bytes, ended:
         whole.append(byte)
         found = found or slowly.ended(whole)
     assert found is ended
+
+
+def test_the_server_lets_through_what_the_api_takes() -> None:
+    assert LARGEST >= MAX_UPLOAD + 64 * 1024
