@@ -43,25 +43,28 @@ class Source(Unreader):
 
     def __init__(self, sock: Peer):
         super().__init__()
-        self.sock, self.begun, self.received = sock, 0.0, 0
+        self.sock, self.open, self.left = sock, False, 0.0
 
     def begin(self) -> None:
         """From now on read from the socket, too."""
-        self.begun, self.received = time.monotonic(), 0
+        self.open, self.left = True, UPLOAD_PAUSE
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        if not self.begun:
+        if not self.open:
             return b""
         while True:
-            if not self.sock.ready(select.POLLIN, self.begun + UPLOAD_PAUSE + self.received / UPLOAD_RATE):
+            # Only the time that is spent here counts: a view that is slow itself does not end its upload.
+            asked = time.monotonic()
+            if not self.sock.ready(select.POLLIN, asked + self.left):
                 raise TimeoutError(errno.ETIMEDOUT, "the body comes too slowly")
+            self.left -= time.monotonic() - asked
             try:
                 data = self.sock.recv(min(size_hint or 65536, 1024 * 1024))
             except BlockingIOError:
                 continue
             if not data:
                 raise ConnectionResetError(errno.ECONNRESET, "the client left in the middle of its body")
-            self.received += len(data)
+            self.left = min(UPLOAD_PAUSE, self.left + len(data) / UPLOAD_RATE)
             return data
 
 
@@ -75,7 +78,7 @@ class Requests(RequestParser):
 
     def parse(self, data: bytes) -> Any:
         """The request whose head `data` begins with; the rest stays in the unreader."""
-        self.unreader.begun = 0.0
+        self.unreader.open = False
         self.unreader.buf = io.BytesIO(data)
         self.parsed = super().__next__()
         return self.parsed
