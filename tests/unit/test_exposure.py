@@ -79,6 +79,9 @@ def test_every_way_to_start_says_in_the_same_words_what_to_do(command: tuple[str
 def test_an_address_past_web_bind_is_refused() -> None:
     for words in ("--bind 0.0.0.0:8000", "--workers 3 -b0.0.0.0:8000", "--bind=[::]:80"):
         assert "WEB_BIND" in " ".join(contradictions({"GUNICORN_CMD_ARGS": words})), words
+    for words in ("--forwarded-allow-ips=*", "--forwarded-allow-ips *", "--forwarder-headers=SCRIPT_NAME"):
+        assert "TRUSTED_PROXIES" in " ".join(contradictions({"GUNICORN_CMD_ARGS": words})), words
+    assert "worker class" in " ".join(contradictions({"GUNICORN_CMD_ARGS": "-k sync"}))
     assert contradictions({"GUNICORN_CMD_ARGS": "--statsd-host 127.0.0.1:8125"}) == []
 
 
