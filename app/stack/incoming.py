@@ -173,8 +173,9 @@ class Connection(TConn):
 
     def release(self) -> None:
         """Give back what was held for the request."""
-        BUDGET.give(self.held)
-        self.held = 0
+        if self.held:
+            BUDGET.give(self.held)
+            self.held = 0
         if self.place:
             UPLOADERS.free()
             self.place = False

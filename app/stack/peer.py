@@ -82,7 +82,7 @@ class Peer(socket.socket):
                 self.sent += done
         except BlockingIOError:
             return
-        if not self.waiting:
+        if self.taken and not self.waiting:
             BUDGET.give(self.taken)
             self.taken = 0
 

@@ -93,6 +93,10 @@ class Poller(ThreadWorker):
             return self.begin(conn)
         self.watch(conn, 0)
         del self.arriving[conn]
+        return self.idle(conn)
+
+    def idle(self, conn: Connection) -> None:
+        """Wait for the next request on a connection that is kept."""
         conn.set_timeout()
         if not self.alive:
             conn.timeout = min(conn.timeout, time.monotonic() + STOP_KEEPALIVE_LINGER)

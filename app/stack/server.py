@@ -158,6 +158,9 @@ class Worker(Poller):
         had_place = conn.place
         conn.release()
         conn.keep = not fs.cancelled() and not fs.exception() and bool(fs.result())
-        self.after(conn)
+        if conn.keep and not conn.sock.out and not conn.parser.unreader.buf.getbuffer().nbytes:
+            self.idle(conn)  # nearly always
+        else:
+            self.after(conn)
         if had_place:
             self.retry()
