@@ -1,6 +1,5 @@
 """The HTTP API. Errors are {"error": {"code", "message"}}; an outage is a 503, never a 500."""
 
-import json
 from typing import Any
 
 from django.conf import settings
@@ -11,14 +10,17 @@ from kombu.exceptions import OperationalError
 from ninja import Schema
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
-from pydantic import ConfigDict
+from pydantic import ConfigDict, model_validator
+from pydantic_core import PydanticCustomError
 
 import redis
 from stack import __version__
 from stack.env import get
 from stack.guarded import GuardedAPI
+from stack.json_body import NoNumber, loads
 from stack.middleware import CODES, error
-from stack.schemas import describe
+from stack.problems import SHOWN, describe, listed
+from stack.room import refusal
 
 OUTAGE = (redis.RedisError, OperationalError, DatabaseDown, InterfaceError)
 
@@ -32,11 +34,22 @@ class Body(Schema):
 
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few_unknown(cls, sent: Any) -> Any:
+        """A hundred thousand unknown fields are one error, not as many."""
+        fields = getattr(sent, "_obj", sent)  # ninja's wrapper around what was sent
+        if isinstance(fields, dict) and len(unknown := fields.keys() - cls.model_fields.keys()) > SHOWN:
+            raise PydanticCustomError("unknown", "unknown fields: {names}", {"names": listed(sorted(unknown))})
+        return sent
+
 
 class BodyParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         try:
-            return json.loads(request.body)
+            return loads(request.body)
+        except NoNumber as problem:
+            raise HttpError(422, f"{problem}.") from None
         except (ValueError, RecursionError) as problem:
             raise HttpError(400, f"The body is not JSON: {str(problem)[:200]}") from None
 
@@ -52,6 +65,8 @@ api = GuardedAPI(
 
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, problem: HttpError) -> HttpResponse:
+    if isinstance(problem.__cause__, HttpError):  # what BodyParser says, which Ninja puts a text of its own over
+        problem = problem.__cause__
     status = problem.status_code
     code = "queue_full" if status == 429 else CODES.get(status, "error")
     return error(status, code, problem.message, 5 if status == 429 else None)
@@ -61,7 +76,7 @@ def _http_error(request: HttpRequest, problem: HttpError) -> HttpResponse:
 def _invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
     # Ninja's places begin with where it looked (body, query, path), and for a body with our own parameter's name.
     texts = (describe(item, 2 if item["loc"][0] == "body" else 1) for item in problem.errors)
-    return error(422, "invalid", "; ".join(texts))
+    return error(422, "invalid", listed(texts))
 
 
 @api.exception_handler(RecursionError)
@@ -74,6 +89,8 @@ AGAIN = "Try again in 5 s, with the same Idempotency-Key if you sent one."
 
 def outage(request: HttpRequest, problem: Exception | type[Exception], advice: str = AGAIN) -> HttpResponse:
     """503 for a backend that is down, hung or full, with what to do."""
+    if isinstance(problem, Exception) and (said := refusal(problem)):
+        return error(503, said[0], f"{said[1]} {advice}", 5)
     what = "The database" if isinstance(problem, DatabaseDown | InterfaceError) else "Redis"
     return error(503, "backend_down", f"{what} does not answer. {advice}", 5)
 

@@ -1,23 +1,28 @@
 """The calls of /api/canvas: several tasks sent as one, with one progress."""
 
 import inspect
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Path, Query, Schema
 from ninja.errors import HttpError
+from pydantic import StrictInt
 
 from stack import canvas, canvas_state
 from stack.api import OUTAGE, Body, Problem, outage
 from stack.canvas import Pairs
 from stack.guarded import Router
 from stack.places import address_of
-from stack.schemas import api_task, bind
+from stack.problems import Problems
+from stack.room import refuse_when_redis_is_full
+from stack.schemas import FROM_API, api_task, bind
 from stack.tasks_api import refuse_when_full
 from stack.waiting import until_ready
 
 MAX_TASKS, MAX_ITEMS, MAX_RANGE = 1_000, 100_000, 1_000_000
+MAX_COPIES = 16 * 1024 * 1024
 router = Router(tags=["canvas"])
 
 
@@ -36,8 +41,8 @@ class CanvasCall(Body):
     body: Call | None = None
     name: str | None = None
     items: list[Any] = Field(default=[], max_length=MAX_ITEMS)
-    range: tuple[int, int] | None = None
-    size: int = Field(default=100, ge=1, le=100_000)
+    range: tuple[StrictInt, StrictInt] | None = None
+    size: int = Field(default=100, strict=True, ge=1, le=100_000)
 
 
 class CanvasRef(Schema):
@@ -76,6 +81,7 @@ def send(
         raise HttpError(422, str(problem)) from None
     names = {each.name for each in (call, call.body, *call.tasks, *call.header) if each and each.name}
     refuse_when_full(task for name in names if (task := api_task(name)))
+    refuse_when_redis_is_full(_sent(kind, call, len(request.body)), len(plan.members))
     url = address_of(request, "api:canvas", canvas=plan.id)
     canvas.record(plan)
     try:
@@ -109,6 +115,26 @@ def _plan(kind: str, call: CanvasCall) -> canvas.Plan:
     return canvas.plan_map(kind, task, items)
 
 
+def _sent(kind: str, call: CanvasCall, size: int) -> int:
+    """Bytes of arguments that a call of `size` bytes sends.
+
+    Raises:
+        HttpError: too many, in copies of the body of a chord.
+    """
+    if kind == "chord" and call.body:
+        copies = len(call.header) * len(json.dumps([call.body.args, call.body.kwargs]))
+        if copies > MAX_COPIES:
+            raise HttpError(
+                422,
+                f"body: its arguments go with each task of the header, {copies >> 20} MiB in all; at most "
+                f"{MAX_COPIES >> 20} MiB. Give it an id by which it finds them.",
+            )
+        return size + copies
+    if call.range:
+        return (call.range[1] - call.range[0]) * 2 * (2 + max(len(str(number)) for number in call.range))
+    return size
+
+
 def _items(kind: str, call: CanvasCall) -> Sequence[Any]:
     if call.range is not None:
         first, end = call.range
@@ -121,23 +147,41 @@ def _items(kind: str, call: CanvasCall) -> Sequence[Any]:
     if not call.items:
         raise ValueError("items: at least one.")
     task = _task(call.name or "", "name")
-    for place, item in enumerate(call.items):
+
+    def check(place: int, item: Any) -> None:
         if kind != "map" and not isinstance(item, list):
             raise ValueError(f"items.{place}: a list of arguments, as [1, 2].")
         _bound(task, [item] if kind == "map" else item, {}, f"items.{place}")
+
+    _each(check, call.items)
     return call.items
 
 
 def _signatures(where: str, calls: list[Call], chained: bool = False) -> list[Any]:
     if not calls:
         raise ValueError(f"{where}: at least one task.")
-    return [_signature(call, f"{where}.{place}", chained and place > 0) for place, call in enumerate(calls)]
+    return _each(lambda place, call: _signature(call, f"{where}.{place}", chained and place > 0), calls)
+
+
+def _each(do: Callable[[int, Any], Any], items: Sequence[Any]) -> list[Any]:
+    """What `do` makes of each place and item; its ValueErrors are told together."""
+    problems, made = Problems(), []
+    for place, item in enumerate(items):
+        try:
+            made.append(do(place, item))
+        except ValueError as problem:
+            problems.add(str(problem))
+            if problems.enough:
+                break
+    if text := problems.text():
+        raise ValueError(text)
+    return made
 
 
 def _signature(call: Call, where: str, chained: bool = False) -> Any:
     task = _task(call.name, where)
     _bound(task, call.args, call.kwargs, where, chained)
-    return task.signature(call.args, call.kwargs)
+    return task.signature(call.args, call.kwargs).set(headers=dict(FROM_API))
 
 
 def _task(name: str, where: str) -> Any:

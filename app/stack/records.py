@@ -80,6 +80,12 @@ def claim(task_id: str, name: str, wanted: str, patient: bool = False) -> str:
     return holds
 
 
+def claimed(task_id: str, patient: bool = False) -> str | None:
+    """The claim on a task, or None where nobody has claimed it."""
+    claim: str | None = client(patient).hget(key(task_id), "claim")
+    return claim
+
+
 def read(task_id: str) -> dict[str, Any] | None:
     """The record and the stored result of a task in one round trip, as the API shows it; None if unknown."""
     return read_many([task_id])[0]

@@ -91,11 +91,11 @@ def _seconds(value: Any) -> float:
 
 
 def _arguments(tasks: Iterable[Any]) -> list[str]:
-    """Tasks of the API whose arguments have no names: the API checks them, and sends them, by name."""
+    """Tasks whose arguments have no names, where the API sends them by name, or something checks them by name."""
     return [
-        f"The task {task.name} is open to the API and takes {parameter}: give each argument a name of its own."
+        f"The task {task.name} is {why} and takes {parameter}: give each argument a name of its own."
         for task in tasks
-        if getattr(task, "api", False)
+        if (why := "open to the API" if getattr(task, "api", False) else getattr(task, "checked", False) and "checked")
         for parameter in inspect.signature(task.run).parameters.values()
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]

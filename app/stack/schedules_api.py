@@ -17,6 +17,7 @@ from stack.clocks import FIELDS
 from stack.entries import RESERVED, Entry, all_stored
 from stack.env import get
 from stack.guarded import Router
+from stack.room import refuse_when_redis_is_full
 from stack.schedules import Unknown
 from stack.schemas import api_task, bind
 
@@ -27,8 +28,8 @@ MAX_EVERY = 366 * 86400
 
 class Options(Body):
     queue: str | None = Field(default=None, min_length=1, max_length=100, pattern="^[^:]+$")
-    expires: float | None = Field(default=None, gt=0, le=MAX_EVERY)
-    priority: int | None = Field(default=None, ge=0, le=9)
+    expires: float | None = Field(default=None, strict=True, gt=0, le=MAX_EVERY)
+    priority: int | None = Field(default=None, strict=True, ge=0, le=9)
 
 
 class ScheduleIn(Body):
@@ -38,7 +39,7 @@ class ScheduleIn(Body):
     args: list[Any] | None = Field(default=None, max_length=100)
     kwargs: dict[str, Any] | None = None
     options: Options | None = None
-    every: float | None = Field(default=None, ge=1, le=MAX_EVERY, description="seconds")
+    every: float | None = Field(default=None, strict=True, ge=1, le=MAX_EVERY, description="seconds")
     crontab: str | None = Field(default=None, max_length=200, description="minute hour day-of-month month day-of-week")
     relative: bool | None = Field(default=None, description="run at full units of `every`: days, hours or minutes")
     enabled: bool | None = None
@@ -78,6 +79,7 @@ def put(request: HttpRequest, name: Path[str], body: ScheduleIn) -> Any:
         entry = _entry(name, body, before)
     except ValueError as problem:
         raise HttpError(422, str(problem)) from None
+    refuse_when_redis_is_full(len(entry.definition()))
     entry.save(anew=entry.follow(before))
     _tell(name, before.definition() if before else None, entry.definition())
     return (200 if before else 201), _shown(entry)

@@ -6,6 +6,10 @@ from typing import Annotated, Any, get_type_hints
 
 from celery import Task, current_app
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import SchemaValidator
+
+from stack.limited import counting, failing_fast, validator
+from stack.problems import COUNTED, SHOWN, describe, listed
 
 
 def _no_int(value: Any) -> Any:
@@ -20,6 +24,14 @@ Number = (
     Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
     | Annotated[float, BeforeValidator(_no_int), Field(strict=True, allow_inf_nan=False)]
 )
+
+# A header of messages that come by the API: signatures carry it through a canvas, and messages through a retry.
+MARK = "stack_from_api"
+FROM_API = {MARK: True}
+
+
+class Misfit(ValueError):
+    """The arguments of a task are not what it takes: it was not started."""
 
 
 def api_tasks() -> dict[str, Task]:
@@ -68,7 +80,6 @@ def bind(task: Task, args: list[Any], kwargs: dict[str, Any], chained: bool = Fa
     Raises:
         ValueError: with the argument and the reason.
     """
-    model = arguments_model(task)
     names = list(_by_place(task))
     if chained and not names:
         raise ValueError(f"{task.name} takes no argument, and would be given the result of the task before.")
@@ -84,15 +95,50 @@ def bind(task: Task, args: list[Any], kwargs: dict[str, Any], chained: bool = Fa
     if twice := sorted(given.keys() & kwargs.keys()):
         raise ValueError(f"{twice[0]}: given twice, in args and in kwargs.")
     given |= kwargs
+    if len(unknown := given.keys() - arguments_model(task).model_fields.keys()) > SHOWN:
+        raise ValueError(listed(f"{name}: {task.name} takes no such argument" for name in sorted(unknown)))
     try:
-        model.model_validate(given)
+        _quick(task).validate_python(given)
     except ValidationError as error:
-        wrong = [item for item in error.errors(include_url=False) if item["loc"][:1] != (result,)]
-        if wrong:
-            raise ValueError("; ".join(describe(item) for item in wrong)) from None
+        if told := _told(task, given, error, result):
+            raise ValueError(told) from None
     return given
 
 
-def describe(item: Any, skip: int = 0) -> str:
-    """One of pydantic's errors as "argument: reason", without the first `skip` parts of its place."""
-    return f"{'.'.join(str(part) for part in item['loc'][skip:] or item['loc'][:1])}: {item['msg']}"
+def misfit(task: Any, args: Any, kwargs: Any) -> str | None:
+    """What is wrong with the arguments with which a worker is about to start a task, or None.
+
+    Asked of what came by the API, whose messages have FROM_API, and of tasks declared with `checked=True`. A hint
+    alone asks nothing of a project's own callers, who may give what no JSON holds.
+    """
+    if not (task.checked or (task.request.headers or {}).get(MARK)):
+        return None
+    try:
+        bind(task, args, kwargs)
+    except ValueError as problem:
+        return str(problem)
+    return None
+
+
+@cache
+def _quick(task: Task) -> SchemaValidator:
+    """What says whether arguments fit; it stops at the first error of each list, which may have 100,000 of them."""
+    return validator(failing_fast(arguments_model(task).__pydantic_core_schema__))
+
+
+@cache
+def _thorough(task: Task) -> SchemaValidator:
+    """What says where they do not, for as many errors as anybody wants to know."""
+    return validator(counting(arguments_model(task).__pydantic_core_schema__))
+
+
+def _told(task: Task, given: dict[str, Any], error: ValidationError, result: str | None) -> str:
+    """What is wrong, but for the argument `result`, which is not known yet."""
+    counted: list[None] = []
+    try:
+        _thorough(task).validate_python(given, context=counted)
+    except ValidationError as found:
+        error = found
+    errors = error.errors(include_url=False, include_input=False)
+    texts = (describe(item) for item in errors if item["loc"][:1] != (result,))
+    return listed(texts, partly=len(counted) >= COUNTED)

@@ -11,6 +11,7 @@ from kombu.utils.uuid import uuid
 
 from stack import records
 from stack.celeryconf import soft_limit
+from stack.schemas import MARK, Misfit, misfit
 
 
 class AsyncResult(CeleryAsyncResult):
@@ -62,6 +63,8 @@ class Task(DjangoTask):
     default_retry_delay = 5
     #: Set `api=True` on a task to let the HTTP API run it.
     api = False
+    #: Set `checked=True` to have the arguments of every call checked against the annotations, whoever makes it.
+    checked = False
 
     @classmethod
     def bind(cls, app: Any) -> Any:
@@ -72,11 +75,22 @@ class Task(DjangoTask):
 
     def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
         super().before_start(task_id, args, kwargs)
+        wrong = misfit(self, args, kwargs)
+        # One that was started before did fit then: delivered again, by an outage or to a newer version, it runs.
+        if wrong and (self.request.is_eager or records.claimed(task_id, patient=True) is None):
+            raise Misfit(wrong)
         if self.request.is_eager:
             return  # `task.apply()`, as in a team's own tests: nobody else can revoke it, and there may be no Redis
         if records.claim(task_id, self.name, records.STARTED, patient=True) == records.REVOKED:
             self.backend.mark_as_revoked(task_id, records.WAS_REVOKED, request=self.request)
             raise Ignore()
+
+    def signature_from_request(self, request: Any = None, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+        """As Celery's, for `retry`: arguments that the task's own code gives did not come by the API."""
+        again = super().signature_from_request(request, args, kwargs, **options)
+        if (args, kwargs) != (None, None):
+            again.options.get("headers", {}).pop(MARK, None)
+        return again
 
     def progress(self, current: int, total: int) -> None:
         """Show how far this run is: state PROGRESS with {"current", "total"}."""

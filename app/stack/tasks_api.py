@@ -22,10 +22,12 @@ from stack.env import get
 from stack.guarded import Router
 from stack.places import address_of
 from stack.roles import max_delay
-from stack.schemas import api_task, api_tasks, arguments_model, bind
+from stack.room import refuse_when_redis_is_full
+from stack.schemas import FROM_API, api_task, api_tasks, arguments_model, bind
 from stack.waiting import until_ready
 
 QUEUE_LIMIT = get("QUEUE_LIMIT", settings.ENV)
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 MAX_DELAY = max_delay(settings.ENV)
 
 router = Router(tags=["tasks"])
@@ -41,10 +43,10 @@ class TaskInfo(Schema):
 class TaskCall(Body):
     args: list[Any] = Field(default=[], max_length=100)
     kwargs: dict[str, Any] = Field(default={})
-    countdown: Annotated[float, Field(ge=0, le=MAX_DELAY)] | None = None
+    countdown: Annotated[float, Field(strict=True, ge=0, le=MAX_DELAY)] | None = None
     eta: datetime.datetime | None = None
-    expires: Annotated[float, Field(gt=0, le=31536000)] | None = None
-    priority: int = Field(default=0, ge=0, le=9)
+    expires: Annotated[float, Field(strict=True, gt=0, le=31536000)] | None = None
+    priority: int = Field(default=0, strict=True, ge=0, le=9)
 
 
 class TaskRef(Schema):
@@ -112,6 +114,7 @@ def submit(
     if not seen:
         try:
             refuse_when_full([job])
+            refuse_when_redis_is_full(len(request.body))
             job.apply_async(
                 kwargs=kwargs,
                 task_id=task_id,
@@ -119,6 +122,7 @@ def submit(
                 eta=eta,
                 expires=call.expires,
                 priority=call.priority,
+                headers=FROM_API,
             )
             if idempotency_key:
                 records.note_sent(task_id)
@@ -137,7 +141,12 @@ def _eta(call: TaskCall) -> datetime.datetime | None:
         return None
     if call.countdown is not None:
         raise HttpError(422, "eta: give either eta or countdown, not both.")
-    eta = call.eta if call.eta.tzinfo else call.eta.replace(tzinfo=datetime.UTC)
+    try:
+        eta = (call.eta if call.eta.tzinfo else call.eta.replace(tzinfo=datetime.UTC)).astimezone(datetime.UTC)
+    except OverflowError:  # the years 1 and 9999 end hours earlier or later elsewhere
+        raise HttpError(422, "eta: in UTC it is outside the years 1 to 9999.") from None
+    if eta < EPOCH:
+        raise HttpError(422, "eta: not before 1970; a time that has passed means at once.")
     if (eta - datetime.datetime.now(datetime.UTC)).total_seconds() > MAX_DELAY:
         raise HttpError(422, f"eta: at most {MAX_DELAY} s from now; make a later run a schedule.")
     return eta

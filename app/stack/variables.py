@@ -159,6 +159,14 @@ VARS = {
             high=31536000,
         ),
         Var("QUEUE_LIMIT", "100000", "Waiting tasks beyond which the API answers 429.", "int", low=1, high=100000000),
+        Var(
+            "REDIS_FULL_PERCENT",
+            "80",
+            "Percent of Redis's maxmemory beyond which the API answers 503; the rest is for results.",
+            "int",
+            low=1,
+            high=100,
+        ),
         # Logs and the run folder.
         Var("LOG_LEVEL", "INFO", "Least severity that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
         Var("LOG_FORMAT", "json", "One JSON object a line, or text for people.", choices=("json", "console")),

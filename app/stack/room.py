@@ -1,0 +1,111 @@
+"""How much room Redis has: the API takes no more while the rest is needed for results and acknowledgements.
+
+A message of 1 MiB counts as one for QUEUE_LIMIT, and some hundred of them fill Redis.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from redis.exceptions import OutOfMemoryError, ReadOnlyError
+
+import redis
+from stack.connections import client
+from stack.env import get
+from stack.problems import cut
+
+logger = logging.getLogger(__name__)
+PAUSE = 1.0  # seconds for which an answer of Redis holds
+
+
+class AlmostFull(OutOfMemoryError):
+    """Redis is not full, but what is left is not for the API's callers."""
+
+
+def _memory() -> tuple[int, int]:
+    """Bytes in use as Redis counts them for its limit, and the limit; 0 where it has none or does not tell."""
+    try:
+        info = client().info("memory")
+    except redis.ResponseError as error:  # a user without the right, or a service that hides the command
+        logger.warning("Redis does not tell how full it is, so REDIS_FULL_PERCENT has no effect: %s", error)
+        return 0, 0
+    return info["used_memory"] - info.get("mem_not_counted_for_evict", 0), info.get("maxmemory", 0)
+
+
+class Room:
+    """What Redis holds, asked at most once in PAUSE, and what this process has sent since.
+
+    Args:
+        ask: gives the bytes in use and the limit, 0 for none.
+        percent: the share of the limit that the API may fill.
+    """
+
+    def __init__(self, ask: Callable[[], tuple[int, int]], percent: int):
+        self._ask, self._percent = ask, percent
+        self._lock = threading.Lock()
+        self._asked_at = float("-inf")
+        self._used = self._limit = self._sent = 0
+
+    def take(self, size: int) -> None:
+        """Count `size` bytes that are about to be sent.
+
+        Raises:
+            AlmostFull: there is no room for them; nothing is counted.
+            redis.exceptions.RedisError: Redis does not answer.
+        """
+        if time.monotonic() - self._asked_at > PAUSE:
+            self._renew()
+        with self._lock:
+            used, most = self._used + self._sent, self._limit * self._percent // 100
+            if self._limit and used + size > most:
+                raise AlmostFull(
+                    f"{used * 100 // self._limit} % of its maxmemory of {self._limit >> 20} MiB is in use, and the API "
+                    f"may fill {self._percent} % (REDIS_FULL_PERCENT)"
+                )
+            self._sent += size
+
+    def _renew(self) -> None:
+        with self._lock:
+            if time.monotonic() - self._asked_at <= PAUSE:
+                return  # another thread asks; until it knows, what was known holds
+            before, self._asked_at = self._sent, time.monotonic()
+        try:
+            used, limit = self._ask()
+        except redis.RedisError:
+            self._asked_at = float("-inf")
+            raise
+        with self._lock:
+            # What is sent while Redis answers may be in its count or not.
+            self._used, self._limit, self._sent = used, limit, self._sent - before
+
+
+_room = Room(_memory, get("REDIS_FULL_PERCENT", settings.ENV))
+_MESSAGE = 4096  # a message's own fields, the task's record and its result, as Redis stores them
+
+
+def refuse_when_redis_is_full(size: int, messages: int = 1) -> None:
+    """Raise AlmostFull where Redis has no room for a call.
+
+    Args:
+        size: bytes of its arguments as JSON; kombu sends them in base64.
+        messages: how many tasks it makes.
+    """
+    _room.take(size * 4 // 3 + messages * _MESSAGE)
+
+
+def refusal(problem: BaseException) -> tuple[str, str] | None:
+    """The code and the sentence for what Redis answered, which kombu wraps; None where it did not answer."""
+    said: BaseException | None = problem
+    while said and not isinstance(said, redis.ResponseError):
+        said = said.__cause__ or said.__context__
+    if isinstance(said, AlmostFull):
+        return "redis_full", f"Redis is nearly full: {said}."
+    if isinstance(said, OutOfMemoryError):
+        return "redis_full", "Redis is full: it holds as much as its maxmemory allows."
+    if isinstance(said, ReadOnlyError):
+        return "backend_refused", "Redis takes no writes: it is a replica."
+    if said is not None and "MISCONF" in str(said):
+        return "backend_refused", "Redis takes no writes: it cannot write to its disk."
+    return None if said is None else ("backend_refused", f"Redis refuses: {cut(str(said), 300)}")
