@@ -17,7 +17,6 @@ from stack.env import get
 from stack.problems import cut
 
 logger = logging.getLogger(__name__)
-PAUSE = 1.0  # seconds for which an answer of Redis holds
 
 
 class AlmostFull(OutOfMemoryError):
@@ -35,15 +34,16 @@ def _memory() -> tuple[int, int]:
 
 
 class Room:
-    """What Redis holds, asked at most once in PAUSE, and what this process has sent since.
+    """What Redis holds, asked seldom, and what this process has sent since.
 
     Args:
         ask: gives the bytes in use and the limit, 0 for none.
         percent: the share of the limit that the API may fill.
+        pause: seconds for which an answer holds.
     """
 
-    def __init__(self, ask: Callable[[], tuple[int, int]], percent: int):
-        self._ask, self._percent = ask, percent
+    def __init__(self, ask: Callable[[], tuple[int, int]], percent: int, pause: float = 1.0):
+        self._ask, self._percent, self._pause = ask, percent, pause
         self._lock = threading.Lock()
         self._asked_at = float("-inf")
         self._used = self._limit = self._sent = 0
@@ -55,7 +55,7 @@ class Room:
             AlmostFull: there is no room for them; nothing is counted.
             redis.exceptions.RedisError: Redis does not answer.
         """
-        if time.monotonic() - self._asked_at > PAUSE:
+        if time.monotonic() - self._asked_at > self._pause:
             self._renew()
         with self._lock:
             used, most = self._used + self._sent, self._limit * self._percent // 100
@@ -68,7 +68,7 @@ class Room:
 
     def _renew(self) -> None:
         with self._lock:
-            if time.monotonic() - self._asked_at <= PAUSE:
+            if time.monotonic() - self._asked_at <= self._pause:
                 return  # another thread asks; until it knows, what was known holds
             before, self._asked_at = self._sent, time.monotonic()
         try:

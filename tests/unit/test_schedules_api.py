@@ -18,7 +18,7 @@ from redbeat.schedulers import REDBEAT_REDIS_KEY
 
 import stack.api  # noqa: F401 (it imports the calls, and they take from it)
 from config.celery import app
-from stack import entries, schedules_api
+from stack import connections, entries, schedules_api
 from stack.entries import Entry
 from stack.schedules_api import Options, ScheduleIn
 
@@ -32,6 +32,7 @@ def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedis]:
     client, before = FakeRedis(decode_responses=True), current_app._get_current_object()
     app.set_current()  # other tests make applications of their own
     monkeypatch.setattr(app, REDBEAT_REDIS_KEY, client, raising=False)
+    monkeypatch.setitem(connections._clients, False, client)
     with time_machine.travel(NOW, tick=False):
         yield client
     client.close()

@@ -1,0 +1,84 @@
+"""How much the API may put into Redis: asked seldom, and counted in between."""
+
+from collections.abc import Callable
+
+import pytest
+from kombu.exceptions import OperationalError
+
+import redis
+from stack.room import AlmostFull, Room, refusal
+
+MIB = 1 << 20
+
+
+def room(used: list[int], limit: int = 100 * MIB, pause: float = 60) -> tuple[Room, list[int]]:
+    """A room of a Redis that holds `used[-1]` bytes, and the list of the times it was asked."""
+    asked: list[int] = []
+
+    def ask() -> tuple[int, int]:
+        asked.append(1)
+        return used[-1], limit
+
+    return Room(ask, 80, pause), asked
+
+
+def test_what_was_sent_since_redis_was_asked_counts() -> None:
+    made, asked = room([70 * MIB])
+    for _ in range(10):
+        made.take(MIB)
+    with pytest.raises(AlmostFull, match="80 % of its maxmemory of 100 MiB is in use"):
+        made.take(1)
+    assert len(asked) == 1
+
+
+def test_redis_is_asked_again_after_a_pause() -> None:
+    used = [90 * MIB]
+    made, asked = room(used, pause=0)
+    with pytest.raises(AlmostFull):
+        made.take(1)
+    used.append(10 * MIB)
+    made.take(60 * MIB)
+    made.take(60 * MIB)  # the first is gone from Redis by now, as it says
+    assert len(asked) == 3
+
+
+def test_a_redis_without_a_limit_takes_everything() -> None:
+    made, _ = room([10**12], limit=0)
+    made.take(10**12)
+
+
+def test_an_outage_is_found_by_each_call() -> None:
+    def ask() -> tuple[int, int]:
+        raise redis.ConnectionError("away")
+
+    made = Room(ask, 80)
+    for _ in range(2):
+        with pytest.raises(redis.ConnectionError):
+            made.take(1)
+
+
+def wrapped(error: Exception) -> Exception:
+    try:
+        raise OperationalError(str(error)) from error
+    except OperationalError as outer:
+        return outer
+
+
+@pytest.mark.parametrize("wrap", [lambda error: error, wrapped])
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (redis.exceptions.OutOfMemoryError("command not allowed"), "redis_full", "full"),
+        (redis.exceptions.ReadOnlyError("You can't write"), "backend_refused", "replica"),
+        (redis.ResponseError("MISCONF Redis is configured to save"), "backend_refused", "disk"),
+        (redis.ResponseError("WRONGTYPE Operation"), "backend_refused", "WRONGTYPE"),
+    ],
+)
+def test_what_redis_refused_is_told_apart_from_an_outage(
+    error: Exception, code: str, text: str, wrap: Callable[[Exception], Exception]
+) -> None:
+    said = refusal(wrap(error))
+    assert said
+    assert said[0] == code
+    assert text in said[1]
+    assert refusal(wrap(redis.ConnectionError("refused"))) is None
