@@ -17,7 +17,7 @@ import redis
 from stack import __version__
 from stack.env import get
 from stack.guarded import GuardedAPI
-from stack.json_body import NoNumber, loads
+from stack.json_body import Unfit, loads
 from stack.middleware import CODES, error
 from stack.problems import SHOWN, describe, listed
 from stack.room import refusal
@@ -40,7 +40,7 @@ class Body(Schema):
         """A hundred thousand unknown fields are one error, not as many."""
         fields = getattr(sent, "_obj", sent)  # ninja's wrapper around what was sent
         if isinstance(fields, dict) and len(unknown := fields.keys() - cls.model_fields.keys()) > SHOWN:
-            raise PydanticCustomError("unknown", "unknown fields: {names}", {"names": listed(sorted(unknown))})
+            raise PydanticCustomError("unknown", "unknown fields: {names}", {"names": listed(sorted(unknown)).text()})
         return sent
 
 
@@ -48,7 +48,7 @@ class BodyParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         try:
             return loads(request.body)
-        except NoNumber as problem:
+        except Unfit as problem:
             raise HttpError(422, f"{problem}.") from None
         except (ValueError, RecursionError) as problem:
             raise HttpError(400, f"The body is not JSON: {str(problem)[:200]}") from None
@@ -76,7 +76,7 @@ def _http_error(request: HttpRequest, problem: HttpError) -> HttpResponse:
 def _invalid(request: HttpRequest, problem: ValidationError) -> HttpResponse:
     # Ninja's places begin with where it looked (body, query, path), and for a body with our own parameter's name.
     texts = (describe(item, 2 if item["loc"][0] == "body" else 1) for item in problem.errors)
-    return error(422, "invalid", listed(texts))
+    return error(422, "invalid", listed(texts).text())
 
 
 @api.exception_handler(RecursionError)

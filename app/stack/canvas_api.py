@@ -15,7 +15,7 @@ from stack.api import OUTAGE, Body, Problem, outage
 from stack.canvas import Pairs
 from stack.guarded import Router
 from stack.places import address_of
-from stack.problems import Problems
+from stack.problems import Problems, Wrong
 from stack.room import refuse_when_redis_is_full
 from stack.schemas import FROM_API, api_task, bind
 from stack.tasks_api import refuse_when_full
@@ -170,11 +170,11 @@ def _each(do: Callable[[int, Any], Any], items: Sequence[Any]) -> list[Any]:
         try:
             made.append(do(place, item))
         except ValueError as problem:
-            problems.add(str(problem))
+            problems.add(str(problem), getattr(problem, "count", 1))
             if problems.enough:
                 break
-    if text := problems.text():
-        raise ValueError(text)
+    if problems.count:
+        raise Wrong(problems)
     return made
 
 
@@ -194,7 +194,8 @@ def _bound(task: Any, args: list[Any], kwargs: dict[str, Any], where: str, chain
     try:
         bind(task, args, kwargs, chained)
     except ValueError as problem:
-        raise ValueError(f"{where}: {problem}") from None
+        problem.args = (f"{where}: {problem}",)
+        raise
 
 
 @router.get("/{canvas}", url_name="canvas", response={200: CanvasState, 404: Problem, 422: Problem, 503: Problem})

@@ -4,19 +4,36 @@ import json
 import math
 from typing import Any, NoReturn
 
+# A worker pickles a task's arguments for its pool, which ends it where they are nested 480 deep.
+MAX_DEPTH = 100
 
-class NoNumber(ValueError):
-    """A number that no double holds, or none at all."""
+
+class Unfit(ValueError):
+    """JSON that not everything behind the API can hold."""
 
 
 def loads(body: bytes) -> Any:
     """What a body says.
 
     Raises:
-        NoNumber: a number in it is infinite or none.
+        Unfit: a number in it is infinite or none, or it is nested more than MAX_DEPTH deep.
         ValueError, RecursionError: it is not JSON, or nested too deeply.
     """
-    return json.loads(body, parse_float=_finite, parse_constant=_refuse)
+    data = json.loads(body, parse_float=_finite, parse_constant=_refuse)
+    # Hardly any body has brackets enough, and counting them costs nothing.
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(data):
+        raise Unfit(f"the body is nested more than {MAX_DEPTH} deep")
+    return data
+
+
+def _is_deep(data: Any) -> bool:
+    level = [[data]]
+    for _ in range(MAX_DEPTH):
+        parts = (each.values() if type(each) is dict else each for each in level)
+        level = [part for each in parts for part in each if type(part) in (list, dict)]
+        if not level:
+            return False
+    return True
 
 
 def _finite(text: str) -> float:
@@ -27,4 +44,4 @@ def _finite(text: str) -> float:
 
 
 def _refuse(text: str) -> NoReturn:
-    raise NoNumber(f"{text[:40]} is a number that JSON or a double cannot hold")
+    raise Unfit(f"{text[:40]} is a number that JSON or a double cannot hold")

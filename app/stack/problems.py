@@ -15,32 +15,42 @@ class Problems:
     def __init__(self, partly: bool = False) -> None:
         self.partly = partly  # whether there may be more than are added
         self._first: list[str] = []
-        self._count = 0
+        self.count, self._cost = 0, 0
 
     @property
     def enough(self) -> bool:
         """Whether so many are known that it is not worth looking for more."""
-        self.partly |= self._count >= COUNTED
+        self.partly |= self._cost >= COUNTED
         return self.partly
 
-    def add(self, text: str) -> None:
-        self._count += 1
+    def add(self, text: str, cost: int = 1) -> None:
+        """Note a problem; `cost` is how many had to be found for it."""
+        self.count += 1
+        self._cost += cost
         if len(self._first) < SHOWN:
             self._first.append(cut(text))
 
     def text(self) -> str:
         """All of it on one line; empty where there is no problem."""
-        more = self._count - len(self._first)
+        more = self.count - len(self._first)
         rest = [f"and {'at least ' if self.partly else ''}{more} more"] if more else []
         return "; ".join(self._first + rest)
 
 
-def listed(texts: Iterable[str], partly: bool = False) -> str:
-    """The text of these problems; `partly` where they are not all that there are."""
+class Wrong(ValueError):
+    """Problems as an exception: its text, and how many they are."""
+
+    def __init__(self, problems: Problems):
+        super().__init__(problems.text())
+        self.count = problems.count
+
+
+def listed(texts: Iterable[str], partly: bool = False) -> Problems:
+    """These problems; `partly` where they are not all that there are."""
     problems = Problems(partly)
     for text in texts:
         problems.add(text)
-    return problems.text()
+    return problems
 
 
 def cut(text: str, size: int = _BYTES) -> str:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import SchemaValidator
 
 from stack.limited import counting, failing_fast, validator
-from stack.problems import COUNTED, SHOWN, describe, listed
+from stack.problems import COUNTED, SHOWN, Problems, Wrong, describe, listed
 
 
 def _no_int(value: Any) -> Any:
@@ -96,12 +96,12 @@ def bind(task: Task, args: list[Any], kwargs: dict[str, Any], chained: bool = Fa
         raise ValueError(f"{twice[0]}: given twice, in args and in kwargs.")
     given |= kwargs
     if len(unknown := given.keys() - arguments_model(task).model_fields.keys()) > SHOWN:
-        raise ValueError(listed(f"{name}: {task.name} takes no such argument" for name in sorted(unknown)))
+        raise Wrong(listed(f"{name}: {task.name} takes no such argument" for name in sorted(unknown)))
     try:
         _quick(task).validate_python(given)
     except ValidationError as error:
-        if told := _told(task, given, error, result):
-            raise ValueError(told) from None
+        if (problems := _problems(task, given, error, result)).count:
+            raise Wrong(problems) from None
     return given
 
 
@@ -132,7 +132,7 @@ def _thorough(task: Task) -> SchemaValidator:
     return validator(counting(arguments_model(task).__pydantic_core_schema__))
 
 
-def _told(task: Task, given: dict[str, Any], error: ValidationError, result: str | None) -> str:
+def _problems(task: Task, given: dict[str, Any], error: ValidationError, result: str | None) -> Problems:
     """What is wrong, but for the argument `result`, which is not known yet."""
     counted: list[None] = []
     try:

@@ -1,5 +1,6 @@
 """What a canvas hands on is checked before the next task starts; what a project's own code sends is its own affair."""
 
+import json
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -62,6 +63,10 @@ def test_what_is_handed_on_is_checked_before_the_start(
         failed = api.state(state["error"]["id"])
         assert (failed["state"], failed["retries"], failed["started_at"]) == ("FAILURE", 0, None)
 
+    # A worker pickles arguments for its pool, and died of those nested 480 deep, over and over as they came back.
+    nested = [json.loads("[" * depth + "]" * depth) for depth in (90, 480)]
+    assert canvas("chain", tasks=[task("word", "x"), task("anything"), task("anything", nested[0])])["successful"]
+    assert "nested" in api.error(api.post("anything", {"args": [nested[1]]}), 422)
     # A retry keeps what it was called with, and that it came by the API; other arguments are the task's own.
     assert api.run("again", 1)["result"] is True
     assert api.run("other", 1)["result"] == "text"

@@ -62,7 +62,7 @@ def task() -> Iterator[Any]:
 def test_very_many_errors_cost_little_and_are_told_in_a_few(task: Any, given: dict[str, Any], more: str) -> None:
     bind(task, [], {})  # makes the models
     tracemalloc.start()
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         bind(task, [], given)
     cost = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -91,14 +91,14 @@ def test_what_fits_is_taken_as_it_was_sent(task: Any, given: dict[str, Any]) -> 
 
 
 def test_few_errors_are_all_told(task: Any) -> None:
-    with pytest.raises(ValueError, match="numbers.1.*numbers.3.*nested.0.0.*kind") as caught:
+    with pytest.raises(ValueError, match=r"numbers.1.*numbers.3.*nested.0.0.*kind") as caught:
         bind(task, [], {"numbers": [1, "a", 2, None], "nested": [["x"]], "kind": "set"})
     assert "more" not in str(caught.value)
 
 
 @pytest.mark.parametrize("model", [TaskCall, CanvasCall])
 def test_very_many_unknown_fields_of_a_body_are_one_error(model: Any) -> None:
-    with pytest.raises(ValueError, match="unknown fields: .*and 59990 more") as caught:
+    with pytest.raises(ValueError, match=r"unknown fields: .*and 59990 more") as caught:
         model.model_validate({f"a{n}": 1 for n in range(60_000)})
     assert caught.value.error_count() == 1  # type: ignore[attr-defined]
 
@@ -107,4 +107,4 @@ def test_a_text_is_cut_by_what_json_makes_of_it() -> None:
     assert cut("short") == "short"
     for letter in ("a", "é", "\ud800", "\U0001f600", '"', "\0"):
         assert len(json.dumps(cut(letter * 100_000))) < 1_100
-    assert len(json.dumps(listed(["\U0001f600" * 100_000] * 1_000))) < 16_000
+    assert len(json.dumps(listed(["\U0001f600" * 100_000] * 1_000).text())) < 16_000

@@ -42,3 +42,8 @@ def other(self: Any, number: int) -> Any:
 @shared_task(name="exact", checked=True)
 def exact(number: int) -> int:
     return number
+
+
+@shared_task(name="anything", api=True)
+def anything(value: Any, other: Any = None) -> None:
+    """Takes what JSON holds."""
