@@ -16,7 +16,7 @@ from stack.canvas import Pairs
 from stack.guarded import Router
 from stack.places import address_of
 from stack.problems import Problems, Wrong
-from stack.room import refuse_when_redis_is_full
+from stack.room import room_for
 from stack.schemas import FROM_API, api_task, bind
 from stack.tasks_api import refuse_when_full
 from stack.waiting import until_ready
@@ -81,13 +81,13 @@ def send(
         raise HttpError(422, str(problem)) from None
     names = {each.name for each in (call, call.body, *call.tasks, *call.header) if each and each.name}
     refuse_when_full(task for name in names if (task := api_task(name)))
-    refuse_when_redis_is_full(_sent(kind, call, len(request.body)), len(plan.members))
     url = address_of(request, "api:canvas", canvas=plan.id)
-    canvas.record(plan)
-    try:
-        canvas.send(plan)
-    except OUTAGE as problem:
-        return outage(request, problem, f"Some of its tasks may have been sent: DELETE {url} revokes those.")
+    with room_for(_sent(kind, call, len(request.body)), len(plan.members)):
+        canvas.record(plan)
+        try:
+            canvas.send(plan)
+        except OUTAGE as problem:
+            return outage(request, problem, f"Some of its tasks may have been sent: DELETE {url} revokes those.")
     response["Location"] = url
     return 202, {"id": plan.id, "kind": kind, "url": url}
 

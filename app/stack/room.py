@@ -6,7 +6,8 @@ A message of 1 MiB counts as one for QUEUE_LIMIT, and some hundred of them fill 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from django.conf import settings
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
@@ -44,55 +45,66 @@ class Room:
 
     def __init__(self, ask: Callable[[], tuple[int, int]], percent: int, pause: float = 1.0):
         self._ask, self._percent, self._pause = ask, percent, pause
-        self._lock = threading.Lock()
-        self._asked_at = float("-inf")
-        self._used = self._limit = self._sent = 0
+        self._lock, self._asking = threading.Lock(), threading.Lock()
+        self._asked_at: float | None = None
+        self._used = self._limit = self._sent = self._under_way = 0
 
-    def take(self, size: int) -> None:
-        """Count `size` bytes that are about to be sent.
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Keep `size` bytes for what the block sends.
 
         Raises:
-            AlmostFull: there is no room for them; nothing is counted.
+            AlmostFull: there is no room for them.
             redis.exceptions.RedisError: Redis does not answer.
         """
-        if time.monotonic() - self._asked_at > self._pause:
+        if self._asked_at is None or time.monotonic() - self._asked_at > self._pause:
             self._renew()
         with self._lock:
-            used, most = self._used + self._sent, self._limit * self._percent // 100
-            if self._limit and used + size > most:
+            most = self._limit * self._percent // 100
+            # Redis has each message twice for a while: in the buffer of the connection, and where it stores it.
+            used = self._used + 2 * (self._sent + self._under_way)
+            if self._limit and used + 2 * size > most:
                 raise AlmostFull(
                     f"{used * 100 // self._limit} % of its maxmemory of {self._limit >> 20} MiB is in use, and the API "
                     f"may fill {self._percent} % (REDIS_FULL_PERCENT)"
                 )
-            self._sent += size
+            self._under_way += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= size
+                self._sent += size
 
     def _renew(self) -> None:
-        with self._lock:
-            if time.monotonic() - self._asked_at <= self._pause:
-                return  # another thread asks; until it knows, what was known holds
-            before, self._asked_at = self._sent, time.monotonic()
+        # One thread asks. Meanwhile what was known holds for the others, who wait where nothing is known yet.
+        if not self._asking.acquire(blocking=self._asked_at is None):
+            return
         try:
+            if self._asked_at is not None and time.monotonic() - self._asked_at <= self._pause:
+                return
+            before = self._sent
             used, limit = self._ask()
-        except redis.RedisError:
-            self._asked_at = float("-inf")
-            raise
-        with self._lock:
-            # What is sent while Redis answers may be in its count or not.
-            self._used, self._limit, self._sent = used, limit, self._sent - before
+            with self._lock:
+                # What was sent while Redis answered may be in its count or not.
+                self._used, self._limit, self._sent = used, limit, self._sent - before
+                self._asked_at = time.monotonic()
+        finally:
+            self._asking.release()
 
 
 _room = Room(_memory, get("REDIS_FULL_PERCENT", settings.ENV))
 _MESSAGE = 4096  # a message's own fields, the task's record and its result, as Redis stores them
 
 
-def refuse_when_redis_is_full(size: int, messages: int = 1) -> None:
-    """Raise AlmostFull where Redis has no room for a call.
+def room_for(size: int, messages: int = 1) -> AbstractContextManager[None]:
+    """Keep room in Redis for what the block sends; raises as Room.taken does.
 
     Args:
         size: bytes of its arguments as JSON; kombu sends them in base64.
         messages: how many tasks it makes.
     """
-    _room.take(size * 4 // 3 + messages * _MESSAGE)
+    return _room.taken(size * 4 // 3 + messages * _MESSAGE)
 
 
 def refusal(problem: BaseException) -> tuple[str, str] | None:

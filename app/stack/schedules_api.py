@@ -17,7 +17,7 @@ from stack.clocks import FIELDS
 from stack.entries import RESERVED, Entry, all_stored
 from stack.env import get
 from stack.guarded import Router
-from stack.room import refuse_when_redis_is_full
+from stack.room import room_for
 from stack.schedules import Unknown
 from stack.schemas import api_task, bind
 
@@ -79,8 +79,8 @@ def put(request: HttpRequest, name: Path[str], body: ScheduleIn) -> Any:
         entry = _entry(name, body, before)
     except ValueError as problem:
         raise HttpError(422, str(problem)) from None
-    refuse_when_redis_is_full(len(entry.definition()))
-    entry.save(anew=entry.follow(before))
+    with room_for(len(entry.definition())):
+        entry.save(anew=entry.follow(before))
     _tell(name, before.definition() if before else None, entry.definition())
     return (200 if before else 201), _shown(entry)
 

@@ -22,7 +22,7 @@ from stack.env import get
 from stack.guarded import Router
 from stack.places import address_of
 from stack.roles import max_delay
-from stack.room import refuse_when_redis_is_full
+from stack.room import room_for
 from stack.schemas import FROM_API, api_task, api_tasks, arguments_model, bind
 from stack.waiting import until_ready
 
@@ -114,16 +114,16 @@ def submit(
     if not seen:
         try:
             refuse_when_full([job])
-            refuse_when_redis_is_full(len(request.body))
-            job.apply_async(
-                kwargs=kwargs,
-                task_id=task_id,
-                countdown=call.countdown,
-                eta=eta,
-                expires=call.expires,
-                priority=call.priority,
-                headers=FROM_API,
-            )
+            with room_for(len(request.body)):
+                job.apply_async(
+                    kwargs=kwargs,
+                    task_id=task_id,
+                    countdown=call.countdown,
+                    eta=eta,
+                    expires=call.expires,
+                    priority=call.priority,
+                    headers=FROM_API,
+                )
             if idempotency_key:
                 records.note_sent(task_id)
         except Exception:

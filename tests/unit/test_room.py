@@ -11,6 +11,11 @@ from stack.room import AlmostFull, Room, refusal
 MIB = 1 << 20
 
 
+def take(room: Room, size: int) -> None:
+    with room.taken(size):
+        """Sent."""
+
+
 def room(used: list[int], limit: int = 100 * MIB, pause: float = 60) -> tuple[Room, list[int]]:
     """A room of a Redis that holds `used[-1]` bytes, and the list of the times it was asked."""
     asked: list[int] = []
@@ -23,28 +28,36 @@ def room(used: list[int], limit: int = 100 * MIB, pause: float = 60) -> tuple[Ro
 
 
 def test_what_was_sent_since_redis_was_asked_counts() -> None:
-    made, asked = room([70 * MIB])
+    made, asked = room([59 * MIB])
     for _ in range(10):
-        made.take(MIB)
-    with pytest.raises(AlmostFull, match="80 % of its maxmemory of 100 MiB is in use"):
-        made.take(1)
+        take(made, MIB)
+    with pytest.raises(AlmostFull, match="79 % of its maxmemory of 100 MiB is in use"):
+        take(made, MIB)
     assert len(asked) == 1
+
+
+def test_what_is_under_way_counts_as_what_was_sent() -> None:
+    made, _ = room([10 * MIB])
+    with made.taken(20 * MIB):
+        with pytest.raises(AlmostFull, match="50 % of"):
+            take(made, 20 * MIB)
+        take(made, 10 * MIB)
 
 
 def test_redis_is_asked_again_after_a_pause() -> None:
     used = [90 * MIB]
     made, asked = room(used, pause=0)
     with pytest.raises(AlmostFull):
-        made.take(1)
+        take(made, 1)
     used.append(10 * MIB)
-    made.take(60 * MIB)
-    made.take(60 * MIB)  # the first is gone from Redis by now, as it says
+    take(made, 30 * MIB)
+    take(made, 30 * MIB)  # the first is gone from Redis by now, as it says
     assert len(asked) == 3
 
 
 def test_a_redis_without_a_limit_takes_everything() -> None:
     made, _ = room([10**12], limit=0)
-    made.take(10**12)
+    take(made, 10**12)
 
 
 def test_an_outage_is_found_by_each_call() -> None:
@@ -54,7 +67,7 @@ def test_an_outage_is_found_by_each_call() -> None:
     made = Room(ask, 80)
     for _ in range(2):
         with pytest.raises(redis.ConnectionError):
-            made.take(1)
+            take(made, 1)
 
 
 def wrapped(error: Exception) -> Exception:
