@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 
 import redis
 from stack import __version__
+from stack.connections import what_redis_said
 from stack.env import get
 from stack.guarded import GuardedAPI
 from stack.json_body import Unfit, loads
@@ -89,6 +90,8 @@ AGAIN = "Try again in 5 s, with the same Idempotency-Key if you sent one."
 
 def outage(request: HttpRequest, problem: Exception | type[Exception], advice: str = AGAIN) -> HttpResponse:
     """503 for a backend that is down, hung or full, with what to do."""
+    if said := what_redis_said(problem):
+        return error(503, said[0], said[1] if advice is AGAIN else f"{said[1]} {advice}", 60)
     if isinstance(problem, Exception) and (said := refusal(problem)):
         return error(503, said[0], f"{said[1]} {advice}", 5)
     what = "The database" if isinstance(problem, DatabaseDown | InterfaceError) else "Redis"

@@ -11,7 +11,9 @@ from redis.retry import Retry
 
 import redis
 from stack import heartbeat
+from stack.keys import Client, describe, is_wrong_type
 
+FOR_NOW = ("MISCONF ", "NOREPLICAS ", "BUSY ")
 _lock = threading.Lock()
 _clients: dict[bool, redis.Redis] = {}
 
@@ -20,7 +22,8 @@ def refused_for_now(error: Exception) -> bool:
     """Whether Redis answered, and will do later what it does not do now: it is full, cannot write, or is a replica."""
     if isinstance(error, OutOfMemoryError | ReadOnlyError | MasterDownError):
         return True
-    return isinstance(error, redis.ResponseError) and "MISCONF" in str(error)  # it cannot write to its disk
+    # It cannot write to its disk, has too few replicas, or runs a script.
+    return isinstance(error, redis.ResponseError) and any(word in str(error) for word in FOR_NOW)
 
 
 class PatientRetry(Retry):
@@ -76,7 +79,7 @@ def new_client(patient: bool = False, seconds: float | None = None) -> Any:
         # may have forgotten overnight; but not for the web, where the time for a second try is not there.
         web = bool(conf.redis_connection_options)
         retry = Retry(NoBackoff(), 1, (redis.ConnectionError, *(() if web else (redis.TimeoutError,))))
-    return redis.Redis.from_url(
+    return Client.from_url(
         conf.broker_url,
         decode_responses=True,
         socket_timeout=seconds or conf.redis_socket_timeout,
@@ -95,3 +98,24 @@ def server_problem(version: str) -> str | None:
     return (
         f"Redis {version} is too old for this Celery, which needs 6.2 or newer: tasks would fail. Upgrade the server."
     )
+
+
+def answer_of(error: BaseException | type | None) -> Exception | None:
+    """The refusal of Redis that is at the bottom of `error`, or None where it is an outage or something else.
+
+    kombu and Celery wrap what Redis answered into errors of their own, which look like an outage.
+    """
+    while isinstance(error, BaseException):
+        if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+            return None
+        if isinstance(error, redis.ResponseError | redis.DataError):
+            return None if refused_for_now(error) else error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def what_redis_said(error: Exception | type[Exception]) -> tuple[str, str] | None:
+    """The code and the message of an error of the API, where Redis answered and refused: that is no outage."""
+    if (answer := answer_of(error)) is None:
+        return None
+    return ("broken_key" if is_wrong_type(answer) else "redis_refused"), describe(client(), answer)

@@ -3,20 +3,19 @@
 import json
 import logging
 import math
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery.schedules import crontab
-from redbeat.schedulers import RedBeatSchedulerEntry, ensure_conf, get_redis, to_timestamp
+from celery.schedules import BaseSchedule, crontab
+from redbeat.schedulers import RedBeatSchedulerEntry, get_redis, to_timestamp
 
 from stack import heartbeat, schedules
 from stack.clocks import Crontab
+from stack.stored import INSTALLED, PROBLEMS, ZONE, Stored, keys, read
 
 logger = logging.getLogger(__name__)
 
-# Which entries of the settings were put into Redis, each with the definition that was put there.
-INSTALLED = "redbeat::installed"
-ZONE = "redbeat::zone"
 # With such a name an entry would take a key of beat's own: redbeat::schedule, redbeat:run:...
 RESERVED = (":", "run:")
 _told: set[str] = set()  # entries of an unknown class that the log has named
@@ -29,6 +28,7 @@ class Entry(RedBeatSchedulerEntry):
 
     def __init__(self, **fields: Any):
         self.ran_at: datetime | None = fields.pop("ran_at", None)
+        self.stored: str | None = fields.pop("stored", None)  # the definition as Redis has it
         super().__init__(**fields)
         if type(self.schedule) is crontab:
             self.schedule = Crontab.of(self.schedule)
@@ -99,10 +99,31 @@ class Entry(RedBeatSchedulerEntry):
     def from_stored(cls, definition: str, meta: str | None, app: Any) -> "Entry":
         """An entry of the two texts in its Redis hash."""
         entry = cls(app=app, **cls.decode_definition(definition))
+        entry.stored = definition
         stored = schedules.loads(meta) if meta else {}
         entry.last_run_at = stored.get("last_run_at")
         entry.total_run_count = stored.get("total_run_count") or 0
         entry.ran_at = stored.get("ran_at") or (entry.last_run_at if entry.total_run_count else None)
+        return entry
+
+    @classmethod
+    def of(cls, stored: Stored, app: Any) -> "Entry":
+        """An entry of what its key holds.
+
+        Raises:
+            ValueError: no entry can be made of it; the text says why.
+        """
+        if stored.definition is None:
+            raise ValueError(f"the key {stored.key!r} has no definition")
+        try:
+            entry = cls.from_stored(stored.definition, stored.meta, app)
+        except Exception as error:  # whatever somebody wrote there
+            raise ValueError(f"{_unfit(stored)}: {type(error).__name__}: {error}") from error
+        if entry.key != stored.key:
+            raise ValueError(f"{_unfit(stored)}: its name is {entry.name!r}")
+        for name, kinds in _KINDS.items():
+            if not isinstance(getattr(entry, name), kinds):
+                raise ValueError(f"{_unfit(stored)}: {name} is {getattr(entry, name)!r}")
         return entry
 
     def follow(self, before: "Entry | None") -> bool:
@@ -127,27 +148,69 @@ class Entry(RedBeatSchedulerEntry):
         json.dumps([self.args, self.kwargs])  # nothing that would come back as something else
         return schedules.dumps({name: getattr(self, name) for name in names})
 
-    def save(self, anew: bool = False) -> "Entry":
-        """Store it; when it last ran is beat's to say, unless it counts `anew`."""
-        meta = {"last_run_at": self.last_run_at, "total_run_count": self.total_run_count, "ran_at": self.ran_at}
+    def meta(self) -> str:
+        """When it last ran, as Redis keeps it."""
+        return schedules.dumps(
+            {"last_run_at": self.last_run_at, "total_run_count": self.total_run_count, "ran_at": self.ran_at}
+        )
+
+    def save(self, anew: bool = False, in_place_of: Stored | None = None) -> "Entry":
+        """Store it; when it last ran is beat's to say, unless it counts `anew`. Beat tries one that it set aside again.
+
+        Args:
+            in_place_of: what the key holds now, if it is no entry and has to go.
+        """
         with get_redis(self.app).pipeline() as pipe:
+            if in_place_of:
+                pipe.delete(self.key)
             pipe.hset(self.key, "definition", self.definition())
-            (pipe.hset if anew else pipe.hsetnx)(self.key, "meta", schedules.dumps(meta))
+            (pipe.hset if anew else pipe.hsetnx)(self.key, "meta", self.meta())
             pipe.zadd(self.app.redbeat_conf.schedule_key, {self.key: self.score})
+            pipe.hdel(PROBLEMS, self.key)
             pipe.execute()
         return self
 
+    def take_back(self, run: str) -> None:
+        """Undo the note of a run that was not sent, unless the entry was changed or deleted meanwhile.
 
-def all_stored(app: Any, *fields: str) -> list[list[str | None]]:
-    """These fields of the hash of every entry."""
-    ensure_conf(app)
-    connection = get_redis(app)
-    keys = connection.zrange(app.redbeat_conf.schedule_key, 0, -1)
-    pipe = connection.pipeline(transaction=False)
-    for key in keys:
-        pipe.hmget(key, *fields)
-    stored: list[list[str | None]] = pipe.execute()
-    return stored
+        Args:
+            run: the key that says which run was sent.
+        """
+        connection = get_redis(self.app)
+        unchanged = connection.hget(self.key, "definition") == self.stored
+        with connection.pipeline() as pipe:
+            pipe.delete(run)
+            if unchanged:
+                pipe.hset(self.key, "meta", self.meta())
+                pipe.zadd(self.app.redbeat_conf.schedule_key, {self.key: self.score}, xx=True)
+            pipe.execute()
+
+
+# What an entry's fields must be, which anybody with a client of Redis can have written.
+_KINDS: dict[str, Any] = {
+    "task": str,
+    "args": (list, tuple, type(None)),
+    "kwargs": (dict, type(None)),
+    "options": (dict, type(None)),
+    "schedule": BaseSchedule,
+    "enabled": bool,
+    "last_run_at": (datetime, type(None)),
+    "ran_at": (datetime, type(None)),
+    "total_run_count": int,
+}
+
+
+def _unfit(stored: Stored) -> str:
+    return f"what the key {stored.key!r} holds is no schedule"
+
+
+def delete(app: Any, key: str) -> None:
+    """Delete an entry, whatever its key holds."""
+    with get_redis(app).pipeline() as pipe:
+        pipe.zrem(app.redbeat_conf.schedule_key, key)
+        pipe.delete(key)
+        pipe.hdel(PROBLEMS, key)
+        pipe.execute()
 
 
 def rescore(app: Any) -> None:
@@ -156,22 +219,26 @@ def rescore(app: Any) -> None:
     And at every entry where TIME_ZONE is another than when beat was told: crontabs are read in it.
     """
     connection, zone = get_redis(app), str(app.timezone)
-    moved, seen = connection.get(ZONE) != zone, set[tuple[str | None, ...]]()
+    moved, seen = connection.get(ZONE) != zone, set[Stored]()
     # Until none was changed meanwhile, by the API: its new rule says when.
-    while new := {(definition, meta) for definition, meta in all_stored(app, "definition", "meta")} - seen:
+    while new := {stored for stored in read(app, keys(app)) if stored.definition} - seen:
         seen |= new
-        for definition, meta in new:
-            entry = Entry.from_stored(definition, meta, app) if definition else None
-            if entry and (moved or (entry.last_run_at and entry.last_run_at > datetime.now(entry.last_run_at.tzinfo))):
-                heartbeat.waiting()
-                connection.zadd(app.redbeat_conf.schedule_key, {entry.key: entry.score})
+        for stored in new:
+            with suppress(ValueError):  # when its turn comes beat says what is wrong with it
+                entry = Entry.of(stored, app)
+                if moved or (entry.last_run_at and entry.last_run_at > datetime.now(entry.last_run_at.tzinfo)):
+                    heartbeat.waiting()
+                    connection.zadd(app.redbeat_conf.schedule_key, {entry.key: entry.score})
     connection.set(ZONE, zone)
 
 
 def queues(app: Any) -> set[str]:
     """The queues that the options of entries name."""
-    found = {json.loads(text).get("options", {}).get("queue") for (text,) in all_stored(app, "definition") if text}
-    return {str(queue) for queue in found if queue}
+    found = set[str]()
+    for stored in read(app, keys(app)):
+        with suppress(ValueError, AttributeError):  # no JSON, or no fields
+            found.add(str(json.loads(stored.definition or "{}").get("options", {}).get("queue") or ""))
+    return found - {""}
 
 
 def install_entries(app: Any, entries: dict[str, Any], reset: bool = False) -> None:
@@ -183,17 +250,19 @@ def install_entries(app: Any, entries: dict[str, Any], reset: bool = False) -> N
     connection = get_redis(app)
     installed = connection.hgetall(INSTALLED)
     for name in installed.keys() | entries.keys():
-        key = Entry.generate_key(app, name)
-        live, meta = connection.hmget(key, "definition", "meta")
-        before = installed.get(name)
+        (stored,) = read(app, [Entry.generate_key(app, name)])
+        live, before = stored.definition, installed.get(name)
+        if stored.error and not reset:
+            continue  # beat sets it aside, with the reason
         untouched = before is None or (live is not None and live == before)
         if name not in entries:
             if untouched or reset:
-                connection.zrem(app.redbeat_conf.schedule_key, key)
-                connection.delete(key)
+                delete(app, stored.key)
             connection.hdel(INSTALLED, name)
         elif reset or (untouched and live != entries[name].definition() and (live is None or before is not None)):
-            entry = entries[name]
-            entry.save(anew=entry.follow(Entry.from_stored(live, meta, app) if live else None))
+            entry, followed = entries[name], None
+            with suppress(ValueError):
+                followed = Entry.of(stored, app)
+            entry.save(anew=entry.follow(followed), in_place_of=stored if stored.error else None)
             connection.hset(INSTALLED, name, entry.definition())
             logger.info("beat: installed schedule %s", name)

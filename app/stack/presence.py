@@ -18,6 +18,8 @@ from celery.worker import state as worker_state
 import redis
 from stack.connections import new_client
 from stack.env import get
+from stack.names import problem
+from stack.queues import SERVED
 from stack.workers import NAMES, key, notes
 
 logger = logging.getLogger(__name__)
@@ -78,7 +80,8 @@ class Presence:
                 self._lost = True
 
     def _note(self) -> None:
-        text = json.dumps({"since": self.since, **self.about()})
+        note = {"since": self.since, **self.about()}
+        text = json.dumps(note)
         if text == self._noted and time.monotonic() - self._noted_at < EVERY:
             return
         self._noted = ""  # until it is known to be there
@@ -87,6 +90,10 @@ class Presence:
         pipe.expire(key(self.name), LASTS)
         pipe.set(key(self.name), text, ex=LASTS)
         pipe.sadd(NAMES, self.name)
+        # These stay: schedules may send to a queue whose workers are scaled to zero. One that is made for each worker
+        # (a broadcast's) would only pile up.
+        if lasting := [queue for queue in note["queues"] if not problem(queue) and not queue.startswith("bcast.")]:
+            pipe.sadd(SERVED, *lasting)
         pipe.execute()
         self._noted, self._noted_at = text, time.monotonic()
 

@@ -3,6 +3,7 @@
 import sys
 
 from stack.env import BadValue, get, redis_url
+from stack.names import problem
 from stack.variables import CAN_FORK
 
 ROLES = ("web", "worker", "beat", "flower", "migrate", "wait")
@@ -125,10 +126,9 @@ def contradictions(env):
         )
     if get("WEB_SERVER", env) == "gunicorn" and not CAN_FORK:
         found.append("WEB_SERVER=gunicorn cannot work on Windows: its processes are forked. Make it django.")
-    if colons := [queue for queue in get("WORKER_QUEUES", env) if ":" in queue]:
-        found.append(
-            f"WORKER_QUEUES names {colons[0]!r}: a queue's name cannot hold a colon, which marks its priority."
-        )
+    for queue in get("WORKER_QUEUES", env):
+        if why := problem(queue):
+            found.append(f"WORKER_QUEUES names {queue!r}, which {why}.")
     if env.get("REMAP_SIGTERM"):
         found.append("REMAP_SIGTERM is set: TERM would cut running tasks off. Unset it; STOP_GRACE bounds the stop.")
     for word in env.get("GUNICORN_CMD_ARGS", "").split():

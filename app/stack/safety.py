@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from stack import queues
 from stack.celeryconf import broker_url, transport_options
 from stack.env import get
+from stack.names import problem
 from stack.roles import max_delay
 
 JSON = ("json", "application/json")
@@ -29,6 +31,7 @@ def check_configuration(conf: Any, role: str, env: dict[str, str], tasks: Iterab
     """What `conf` and `tasks` break, one sentence each with the fix."""
     tasks = list(tasks)
     found = _times(conf, env, tasks) + _arguments(tasks) + _transport(conf, role, env) + _formats(conf)
+    found += _queues(conf, tasks)
     found += [f"CELERY_{name.upper()} {why}" for name, why in REFUSED.items() if conf[name]]
     if role == "web" and conf.result_backend_always_retry:
         found.append("CELERY_RESULT_BACKEND_ALWAYS_RETRY makes web requests hang while Redis is down: remove it.")
@@ -110,6 +113,25 @@ def _transport(conf: Any, role: str, env: dict[str, str]) -> list[str]:
         return []
     lines = ", ".join(f"{name!r}: {needed[name]!r}" for name in wrong)
     return [f"CELERY_BROKER_TRANSPORT_OPTIONS takes away what the {role} role needs: add {lines}, or remove it."]
+
+
+def _queues(conf: Any, tasks: Iterable[Any]) -> list[str]:
+    """Queues whose lists would be keys of the transport, the results, beat or the stack."""
+    named = {
+        "CELERY_TASK_DEFAULT_QUEUE": {conf.get("task_default_queue", "default") or ""},
+        "CELERY_TASK_QUEUES": queues.of_queues(conf.get("task_queues")),
+        "CELERY_TASK_ROUTES": queues.of_routes(conf.get("task_routes")),
+        "CELERY_BEAT_SCHEDULE": queues.of_entries(conf.get("beat_schedule") or {}),
+    }
+    for task in tasks:
+        if queue := getattr(task, "queue", None):
+            named[f"The task {task.name}"] = {queues.name_of(queue)}
+    return [
+        f"{where} names the queue {queue!r}, which {why}."
+        for where, found in named.items()
+        for queue in sorted(found)
+        if (why := problem(queue))
+    ]
 
 
 def _formats(conf: Any) -> list[str]:

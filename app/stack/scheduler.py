@@ -20,13 +20,19 @@ from redbeat.schedulers import (
     RedBeatScheduler,
     acquire_distributed_beat_lock,
     get_redis,
+    to_timestamp,
 )
 
 import redis
+from stack import queues
 from stack.apps import verify
+from stack.aside import Aside
+from stack.connections import answer_of, client
 from stack.entries import Entry, install_entries, rescore
 from stack.env import environment, heartbeat_path, loop_limit
 from stack.heartbeat import Heartbeat, install, waiting
+from stack.keys import describe, is_wrong_type
+from stack.stored import read, wrong_key
 
 logger = logging.getLogger(__name__)
 # RedBeat takes its lock here, waiting without an end before the first tick; ours is taken in tick().
@@ -35,6 +41,12 @@ beat_init.disconnect(acquire_distributed_beat_lock)
 UNREACHABLE = (redis.RedisError, OperationalError, OSError)
 LOST = (*UNREACHABLE, SchedulingError)
 ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether Redis is away or refuses for now; what it says of one key, and what an entry does wrong, is no outage."""
+    cause = error.__context__ if isinstance(error, SchedulingError) else error
+    return isinstance(cause, UNREACHABLE) and answer_of(cause) is None
 
 
 @contextmanager
@@ -75,6 +87,10 @@ class Scheduler(RedBeatScheduler):
         self.owed: dict[str, Entry] = {}  # runs that are noted as done and could not be sent, by their key
         self.unsure: set[str] = set()  # runs of which Redis did not say whether it noted them
         self.clock = time.time() - time.monotonic()
+        self.aside = Aside(self.app)
+        self.known = queues.Known()
+        self.prepared = False  # since this beat has the lock
+        self.wrong = ""  # what keeps every schedule from running, besides an outage
 
     @uninterrupted()
     def tick(self, *args: Any, **kwargs: Any) -> float:
@@ -86,16 +102,33 @@ class Scheduler(RedBeatScheduler):
             if self.lock is None and not self._take_lock():
                 self.heartbeat.turn("standby")
                 return 1.0
+            if not self.prepared:
+                self._prepare()
             self._send_owed()
             self._mind_the_clock()
             delay: float = super().tick(*args, **kwargs)
+            self.wrong = ""
             self.heartbeat.turn("ready")
             return delay
         except LOST as error:
-            logger.warning("beat: not ticking: %s", error)
-            self.lock = None
-            self.heartbeat.turn("waiting for Redis")
+            self.heartbeat.turn(self._why_not(error))
             return 1.0
+
+    def _why_not(self, error: Exception) -> str:
+        """What keeps beat from ticking, in a line for the health check and, once, for the log."""
+        try:
+            said = answer_of(error) and (wrong_key(self.app) or f"Redis says: {answer_of(error)}")
+        except UNREACHABLE as lost:
+            said, error = None, lost
+        if said:
+            # The lock stays: a standby would find the same, and health would say that it stands by.
+            if said != self.wrong:
+                logger.error("beat: no schedule runs: %s", said)
+            self.wrong = said
+            return said
+        logger.warning("beat: not ticking: %s", error)
+        self.lock, self.prepared = None, False
+        return "waiting for Redis"
 
     def _take_lock(self) -> bool:
         connection = get_redis(self.app)
@@ -103,17 +136,50 @@ class Scheduler(RedBeatScheduler):
         # redis-py's extend adds to what is left of the lock; RedBeat's script sets it anew.
         lock.lua_extend = connection.register_script(LUA_EXTEND_TO_SCRIPT)
         if not lock.acquire():
+            if connection.pttl(self.lock_key) == -1:
+                raise redis.ResponseError(f"the key {self.lock_key!r} never ends")
             return False
         logger.info("beat: took the lock, ticking")
         self.lock = lock
+        return True
+
+    def _prepare(self) -> None:
+        """What the beat that has just taken the lock does first."""
         install_entries(self.app, self.from_settings)
         rescore(self.app)
-        return True
+        self.aside.reset()
+        self.prepared = True
+
+    @property
+    def schedule(self) -> dict[str, Any]:
+        """The entries that are due, and the next one: as RedBeat's, without those that are set aside."""
+        place, now = self.app.redbeat_conf.schedule_key, to_timestamp(self.app.now())
+        connection = get_redis(self.app)
+        pipe = connection.pipeline(transaction=False)
+        pipe.zrangebyscore(place, 0, now)
+        pipe.zrangebyscore(place, f"({now}", now + self.max_interval, start=0, num=1)
+        due, soon = pipe.execute()
+        found = {}
+        for stored in read(self.app, [*due, *soon]):
+            if stored.definition is None and stored.error is None:
+                logger.warning("beat: %s is gone", stored.key)
+                connection.zrem(place, stored.key)
+            elif not self.aside.holds(stored):
+                try:
+                    entry = Entry.of(stored, self.app)
+                    found[entry.name] = entry
+                except ValueError as error:
+                    reason = describe(client(), stored.error) if stored.error else str(error)
+                    self.aside.put(stored.key, stored.definition, reason)
+        return found
 
     def _send_owed(self) -> None:
         for run, entry in list(self.owed.items()):
             logger.info("beat: sending %s (%s), which an outage kept back", entry.name, entry.task)
-            self._send(entry, run, advance=False)
+            try:
+                self._send(entry, run, advance=False)
+            except Exception as error:
+                self._set_aside(entry, error, run)
 
     def _mind_the_clock(self) -> None:
         """A clock that was set back must not silence beat for as long as it was ahead."""
@@ -124,25 +190,60 @@ class Scheduler(RedBeatScheduler):
         self.clock = clock
 
     def maybe_due(self, entry: Any, **kwargs: Any) -> Any:
+        """Send an entry whose time has come; returns the seconds until its next turn, None where it is set aside."""
         waiting()  # a turn over a thousand entries may take long
-        due, delay = entry.is_due()
         run = f"redbeat:run:{entry.name}:{entry.last_run_at}:{entry.total_run_count}"
-        if due and self._first_for(run, entry):
-            logger.info("beat: sending %s (%s)", entry.name, entry.task)
-            self._send(entry, run, **kwargs)
+        try:
+            due, delay = entry.is_due()
+            if due:
+                self._check_queue(entry)
+                if self._first_for(run, entry):
+                    logger.info("beat: sending %s (%s)", entry.name, entry.task)
+                    self._send(entry, run, **kwargs)
+        except Exception as error:  # one entry must not hold back the others
+            self._set_aside(entry, error, run)
+            return None
         return delay
 
+    def _check_queue(self, entry: Any) -> None:
+        """Raise a ValueError where the entry's own queue is none to which a schedule may send."""
+        queue = (entry.options or {}).get("queue")
+        if queue is not None and (why := self.known.refusal(queue)):
+            raise ValueError(f"options.queue: {why}")
+
     def _send(self, entry: Any, run: str, **options: Any) -> None:
-        """Send one run. Celery notes it as done before it sends it, so one that Redis did not take is owed."""
+        """Send one run. Celery notes it as done before it sends it, so one that an outage kept back is owed."""
         self.owed[run] = entry
         try:
             self.apply_async(entry, **options)
-        except SchedulingError as error:
-            if isinstance(error.__context__, UNREACHABLE):
-                raise
-            # One that does not fit its task must not hold back the others.
-            logger.error("beat: %s cannot be sent: %s", entry.name, error)
+        except Exception as error:
+            if not is_outage(error):
+                del self.owed[run]
+            raise
         del self.owed[run]
+        self.aside.clear(entry.key)
+
+    def _set_aside(self, entry: Any, error: Exception, run: str) -> None:
+        """Leave an entry out that cannot be sent, as if this turn had not come; raises `error` in an outage."""
+        if is_outage(error):
+            raise error
+        cause = error.__context__ if isinstance(error, SchedulingError) and error.__context__ else error
+        reason = str(cause) or type(cause).__name__
+        if answer := answer_of(cause):
+            # kombu's own clients do not note which key it was; most likely it is one of the queue.
+            told = hasattr(answer, "broken_key") or not is_wrong_type(answer)
+            reason = (None if told else self._wrong_key_of(entry)) or describe(client(), answer)
+        self.unsure.discard(run)
+        self.aside.put(entry.key, entry.stored, reason)
+        try:
+            entry.take_back(run)
+        except redis.ResponseError as refused:
+            if is_outage(refused):
+                raise
+
+    def _wrong_key_of(self, entry: Any) -> str | None:
+        own = (entry.options or {}).get("queue") or getattr(self.app.tasks.get(entry.task), "queue", None)
+        return queues.wrong_key(queues.name_of(own or self.app.amqp.router.route({}, entry.task)["queue"]))
 
     def _first_for(self, run: str, entry: Any) -> bool:
         """Whether no other beat has sent this very run; false only for one that lost the lock without noticing."""

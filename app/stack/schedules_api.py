@@ -10,16 +10,20 @@ from django.conf import settings
 from django.http import HttpRequest
 from ninja import Field, Path, Schema
 from ninja.errors import HttpError
-from redbeat.schedulers import ensure_conf, get_redis
+from redbeat.schedulers import ensure_conf
 
+from stack import entries, queues
 from stack.api import Body, Problem
 from stack.clocks import FIELDS
-from stack.entries import RESERVED, Entry, all_stored
+from stack.connections import client
+from stack.entries import RESERVED, Entry
 from stack.env import get
 from stack.guarded import Router
+from stack.keys import describe
 from stack.room import room_for
 from stack.schedules import Unknown
-from stack.schemas import api_task, bind
+from stack.schemas import api_task, api_tasks, bind
+from stack.stored import Stored, keys, read
 
 logger = structlog.get_logger(__name__)
 router = Router(tags=["schedules"])
@@ -27,7 +31,9 @@ MAX_EVERY = 366 * 86400
 
 
 class Options(Body):
-    queue: str | None = Field(default=None, min_length=1, max_length=100, pattern="^[^:]+$")
+    queue: str | None = Field(
+        default=None, max_length=100, description="one of the settings, or one that a worker ever served here"
+    )
     expires: float | None = Field(default=None, strict=True, gt=0, le=MAX_EVERY)
     priority: int | None = Field(default=None, strict=True, ge=0, le=9)
 
@@ -59,28 +65,35 @@ class ScheduleOut(Schema):
     last_run_at: str | None
     next_run_at: str | None
     total_run_count: int
+    problem: str | None = Field(
+        description="Why beat has set it aside, while the others go on. It is tried again after each change of it, and "
+        "every minute."
+    )
 
 
 @router.get("", response={200: list[ScheduleOut], 503: Problem})
 def list_schedules(request: HttpRequest) -> list[dict[str, Any]]:
-    """Every schedule, by name, with its last and next run in TIME_ZONE."""
-    found = all_stored(current_app, "definition", "meta")
-    stored = [Entry.from_stored(definition, meta, current_app) for definition, meta in found if definition]
-    return [_shown(entry) for entry in sorted(stored, key=lambda entry: str(entry.name))]
+    """Every schedule, by name, with its last and next run in TIME_ZONE, and what keeps it from running."""
+    api_tasks()  # so that every task is known, with the queue it names
+    known = queues.Known()
+    shown = [_of(stored, known) for stored in read(current_app, keys(current_app)) if stored.definition or stored.error]
+    return sorted(shown, key=lambda each: str(each["name"]))
 
 
 @router.put("/{path:name}", response={200: ScheduleOut, 201: ScheduleOut, 422: Problem, 503: Problem})
 def put(request: HttpRequest, name: Path[str], body: ScheduleIn) -> Any:
     """Make or change a schedule; beat goes by it within two seconds."""
+    api_tasks()
     if not 0 < len(name) <= 200 or not name.isprintable() or name.startswith(RESERVED):
         raise HttpError(422, f"name: 1 to 200 printable characters, not beginning with {' or '.join(RESERVED)}")
-    before = _find(name)
+    stored = _find(name)
+    before = _entry_of(stored)
     try:
         entry = _entry(name, body, before)
     except ValueError as problem:
         raise HttpError(422, str(problem)) from None
     with room_for(len(entry.definition())):
-        entry.save(anew=entry.follow(before))
+        entry.save(anew=entry.follow(before), in_place_of=None if before else stored)
     _tell(name, before.definition() if before else None, entry.definition())
     return (200 if before else 201), _shown(entry)
 
@@ -88,24 +101,29 @@ def put(request: HttpRequest, name: Path[str], body: ScheduleIn) -> Any:
 @router.delete("/{path:name}", response={204: None, 404: Problem, 503: Problem})
 def delete(request: HttpRequest, name: Path[str]) -> Any:
     """Delete a schedule; one of the settings stays deleted until `make schedules-reset`."""
-    entry = _find(name)
-    if entry is None:
+    stored = _find(name)
+    if stored is None:
         raise HttpError(404, f"There is no schedule {name[:200]!r}; GET /api/schedules lists them.")
-    entry.delete()
-    _tell(name, entry.definition(), None)
+    entries.delete(current_app, stored.key)
+    _tell(name, stored.definition, None)
     return 204, None
 
 
-def _connection() -> Any:
-    ensure_conf(current_app)
-    return get_redis(current_app)
-
-
-def _find(name: str) -> Entry | None:
+def _find(name: str) -> Stored | None:
+    """What is stored under this name, if anything is; it need not be a schedule that can run."""
     if name.startswith(RESERVED):
         return None
-    definition, meta = _connection().hmget(Entry.generate_key(current_app, name), "definition", "meta")
-    return Entry.from_stored(definition, meta, current_app) if definition else None
+    ensure_conf(current_app)
+    (stored,) = read(current_app, [Entry.generate_key(current_app, name)])
+    return stored if stored.definition or stored.error else None
+
+
+def _entry_of(stored: Stored | None) -> Entry | None:
+    """The schedule that is stored; what can be none is replaced by the next one of its name."""
+    try:
+        return Entry.of(stored, current_app) if stored else None
+    except ValueError:
+        return None
 
 
 def _entry(name: str, body: ScheduleIn, before: Entry | None) -> Entry:
@@ -121,6 +139,8 @@ def _entry(name: str, body: ScheduleIn, before: Entry | None) -> Entry:
             raise ValueError(f"task: there is no task {task_name[:200]!r}; GET /api/tasks lists those that may be run.")
         bind(task, args, kwargs)
     options = body.options.dict(exclude_none=True) if body.options else dict(before.options or {}) if before else {}
+    if "queue" in options and body.options and (why := queues.Known().refusal(options["queue"])):
+        raise ValueError(f"options.queue: {why}")
     return Entry(
         name=name,
         task=task_name,
@@ -159,7 +179,38 @@ def _schedule(body: ScheduleIn, before: Entry | None) -> Any:
     return before.schedule
 
 
-def _shown(entry: Any) -> dict[str, Any]:
+def _of(stored: Stored, known: queues.Known) -> dict[str, Any]:
+    """A schedule, or what is known of one that is broken."""
+    try:
+        entry = Entry.of(stored, current_app)
+        queue = (entry.options or {}).get("queue")
+        # Beat finds it out when its time has come, of one that is switched off never.
+        why = None if queue is None or stored.aside else known.refusal(queue)
+        return _shown(entry, f"options.queue: {why}" if why else stored.aside)
+    except ValueError as error:
+        problem = describe(client(), stored.error) if stored.error else str(error)
+    name = stored.key.removeprefix(current_app.redbeat_conf.key_prefix)
+    return BROKEN | {"name": name, "problem": problem}
+
+
+# How a schedule is shown of which nothing can be read.
+BROKEN: dict[str, Any] = {
+    "task": "",
+    "args": [],
+    "kwargs": {},
+    "options": {},
+    "every": None,
+    "crontab": None,
+    "schedule": "",
+    "relative": False,
+    "enabled": False,
+    "last_run_at": None,
+    "next_run_at": None,
+    "total_run_count": 0,
+}
+
+
+def _shown(entry: Any, problem: str | None = None) -> dict[str, Any]:
     kind = entry.schedule
     cron = None
     if isinstance(kind, crontab):
@@ -179,6 +230,7 @@ def _shown(entry: Any) -> dict[str, Any]:
         "last_run_at": _local(entry.ran_at),
         "next_run_at": _local(entry.due_at) if entry.enabled else None,
         "total_run_count": entry.total_run_count,
+        "problem": problem,
     }
 
 

@@ -25,6 +25,7 @@ class App(Celery):
     """Celery's application whose every send is recorded first, whoever sends: a view, a task, a canvas, beat."""
 
     task_cls = "stack.task:Task"
+    amqp_cls = "stack.routing:AMQP"
     events_cls = "stack.events:Events"
     control_cls = "stack.mailboxes:Control"
 

@@ -8,7 +8,9 @@ from ninja import Schema
 
 from stack import entries, queues, workers
 from stack.api import Problem
+from stack.connections import client
 from stack.guarded import Router
+from stack.keys import describe
 from stack.schemas import api_tasks
 
 workers_router, queues_router = Router(tags=["workers"]), Router(tags=["workers"])
@@ -30,18 +32,24 @@ class WorkerOut(Schema):
 
 
 class QueueOut(Schema):
-    """`waiting` counts the tasks of every priority; `workers` those that are ready and take from this queue."""
+    """`waiting` counts the tasks of every priority; `workers` those that are ready and take from this queue.
+
+    `problem` says what is wrong with the queue: a key of Redis that is no list, or a name that no queue may have."""
 
     name: str
     waiting: int
     workers: int
+    problem: str | None
 
 
 class QueuesOut(Schema):
-    """`unacknowledged` counts the tasks of all queues that workers have taken and not finished."""
+    """`unacknowledged` counts the tasks of all queues that workers have taken and not finished.
+
+    `problem` says what is wrong with the keys in which they note those, which stops every worker."""
 
     queues: list[QueueOut]
     unacknowledged: int
+    problem: str | None
 
 
 @workers_router.get("", response={200: list[WorkerOut], 503: Problem})
@@ -56,10 +64,20 @@ def list_queues(request: HttpRequest) -> dict[str, Any]:
     api_tasks()  # so that every task is known, with the queue it names
     ready = [worker for worker in workers.read() if worker["ready"]]
     names = (queues.configured() | entries.queues(current_app)).union(*(worker["queues"] for worker in ready))
+    unacknowledged, problem = queues.held()
     return {
         "queues": [
-            {"name": name, "waiting": waiting, "workers": sum(name in worker["queues"] for worker in ready)}
-            for name, waiting in queues.waiting(sorted(names)).items()
+            _shown(name, length, sum(name in worker["queues"] for worker in ready))
+            for name, length in queues.lengths(sorted(names)).items()
         ],
-        "unacknowledged": queues.unacknowledged(),
+        "unacknowledged": unacknowledged,
+        "problem": problem,
     }
+
+
+def _shown(name: str, length: int | Exception, takers: int) -> dict[str, Any]:
+    why, waiting = queues.problem(name), 0 if isinstance(length, Exception) else length
+    problem = f"the name {name!r} {why}." if why else None
+    if isinstance(length, Exception):
+        problem = describe(client(), length)
+    return {"name": name, "waiting": waiting, "workers": takers, "problem": problem}

@@ -195,6 +195,7 @@ def test_arguments_that_look_like_a_type_of_ours_stay_what_they_are(redis: FakeR
 
 
 def test_the_queue_that_only_a_schedule_names_is_known(redis: FakeRedis) -> None:
+    redis.sadd(queues.SERVED, "reports")
     put(task="ping", every=60, options=Options(queue="reports"))
     put("other", task="ping", every=60)
     assert entries.queues(app) == {"reports"}

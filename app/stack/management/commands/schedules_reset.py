@@ -8,8 +8,10 @@ from kombu.exceptions import OperationalError
 from redbeat.schedulers import ensure_conf
 
 import redis
+from stack.connections import answer_of
 from stack.entries import install_entries
 from stack.scheduler import Scheduler
+from stack.stored import wrong_key
 
 
 class Command(BaseCommand):
@@ -21,5 +23,7 @@ class Command(BaseCommand):
         try:
             install_entries(current_app, scheduler.from_settings, reset=True)
         except (redis.RedisError, OperationalError) as error:
+            if answer_of(error):
+                raise CommandError(wrong_key(current_app) or f"Redis says: {error}") from error
             raise CommandError(f"nothing was changed, Redis does not answer (`make up` starts it): {error}") from error
         self.stdout.write(f"restored: {', '.join(scheduler.from_settings)}")
