@@ -160,8 +160,9 @@ class Known:
         accepted = sorted(self.names)
         more = f" and {len(accepted) - NAMED} more" if len(accepted) > NAMED else ""
         return (
-            f"{queue!r} is no queue of this project: the settings do not name it, and no worker ever served it here. It "
-            f"must be one of {', '.join(accepted[:NAMED])}{more}. For a new one start a worker with it in WORKER_QUEUES."
+            f"{queue!r} is no queue of this project: the settings do not name it, and no worker ever served it here. "
+            f"It must be one of {', '.join(accepted[:NAMED])}{more}. "
+            "For a new one start a worker with it in WORKER_QUEUES."
         )
 
 

@@ -1,14 +1,16 @@
 """The calls of /api/workers and /api/queues: who works, and what waits."""
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import current_app
 from django.http import HttpRequest
 from ninja import Schema
 
+import redis
 from stack import entries, queues, workers
 from stack.api import Problem
-from stack.connections import client
+from stack.connections import answer_of, client
 from stack.guarded import Router
 from stack.keys import describe
 from stack.schemas import api_tasks
@@ -45,7 +47,8 @@ class QueueOut(Schema):
 class QueuesOut(Schema):
     """`unacknowledged` counts the tasks of all queues that workers have taken and not finished.
 
-    `problem` says what is wrong with the keys in which they note those, which stops every worker."""
+    `problem` says what is wrong with the keys that are not of one queue, such as those in which workers note what they
+    have taken."""
 
     queues: list[QueueOut]
     unacknowledged: int
@@ -62,17 +65,31 @@ def list_workers(request: HttpRequest) -> list[dict[str, Any]]:
 def list_queues(request: HttpRequest) -> dict[str, Any]:
     """The length of each queue that a worker takes from, or that the settings, a task or a schedule name."""
     api_tasks()  # so that every task is known, with the queue it names
-    ready = [worker for worker in workers.read() if worker["ready"]]
-    names = (queues.configured() | entries.queues(current_app)).union(*(worker["queues"] for worker in ready))
+    problems: list[str] = []
+    ready = [worker for worker in _told(problems, workers.read, []) if worker["ready"]]
+    scheduled = _told(problems, lambda: entries.queues(current_app), set())
+    names = (queues.configured() | scheduled).union(*(worker["queues"] for worker in ready))
+    lengths = queues.lengths(sorted(names))
     unacknowledged, problem = queues.held()
+    problems += [problem] if problem else []
     return {
         "queues": [
-            _shown(name, length, sum(name in worker["queues"] for worker in ready))
-            for name, length in queues.lengths(sorted(names)).items()
+            _shown(name, length, sum(name in worker["queues"] for worker in ready)) for name, length in lengths.items()
         ],
         "unacknowledged": unacknowledged,
-        "problem": problem,
+        "problem": " ".join(problems) or None,
     }
+
+
+def _told(problems: list[str], read: Callable[[], Any], otherwise: Any) -> Any:
+    """What `read` gives; where a key is broken its name goes to `problems`."""
+    try:
+        return read()
+    except redis.ResponseError as error:
+        if answer_of(error) is None:
+            raise
+        problems.append(describe(client(), error))
+        return otherwise
 
 
 def _shown(name: str, length: int | Exception, takers: int) -> dict[str, Any]:
