@@ -105,7 +105,7 @@ def install(heartbeat: Heartbeat) -> Heartbeat:
     return heartbeat
 
 
-def waiting() -> None:
-    """A turn of the loop from inside a wait, where the main thread has nothing else to say."""
+def waiting(state: str | None = None) -> None:
+    """A turn of the loop from inside a wait: in the state in which it was, unless the wait has its own."""
     if _installed and threading.current_thread() is threading.main_thread():
-        _installed[0].turn(_installed[0].state)
+        _installed[0].turn(state or _installed[0].state)

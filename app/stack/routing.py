@@ -32,7 +32,22 @@ class Router(routes.Router):
         return routed
 
 
+class Queues(amqp.Queues):
+    def select_add(self, queue: Any, **options: Any) -> Any:
+        """As Celery's, for `add_consumer` of remote control: a worker that reads a key of others does nothing else.
+
+        Raises:
+            ReservedQueue: the queue has a reserved name.
+        """
+        name = getattr(queue, "name", queue)
+        if why := problem(name):
+            raise ReservedQueue(f"no worker can take tasks from {name!r}, which {why}.")
+        return super().select_add(queue, **options)
+
+
 class AMQP(amqp.AMQP):
+    queues_cls = Queues
+
     def Router(self, queues: Any = None, create_missing: Any = None) -> Router:  # noqa: N802 (Celery's name)
         return Router(
             self.routes,

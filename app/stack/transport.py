@@ -24,6 +24,7 @@ from redis.exceptions import TimeoutError as RedisHangs
 
 from stack import heartbeat
 from stack.connections import refused_for_now
+from stack.keys import is_wrong_type
 
 logger = logging.getLogger(__name__)
 _done: set[str] = set()  # tags of tasks that ended while Redis was away: acknowledged once it is back
@@ -51,10 +52,11 @@ class QoS(redis.QoS):
                 super().append(message, delivery_tag)
                 return
             except RedisError as error:
-                if not refused_for_now(error) and not isinstance(error, RedisGone | RedisHangs):
+                broken = is_wrong_type(error)  # until somebody deletes the key; what was taken must not be lost to it
+                if not broken and not refused_for_now(error) and not isinstance(error, RedisGone | RedisHangs):
                     raise
                 logger.warning("cannot note a task that was taken from its queue, trying again: %s", error)
-                heartbeat.waiting()
+                heartbeat.waiting(f"cannot note the tasks that it takes: {error}" if broken else None)
                 time.sleep(0.5)
 
     def ack(self, delivery_tag: str) -> None:

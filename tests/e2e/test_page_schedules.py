@@ -1,5 +1,6 @@
 """The schedules on the page, in a real Chromium: shown live, switched, made, changed and deleted."""
 
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.e2e.browser import needs_chromium, opened, screenshot
 from tests.e2e.client import Client
-from tests.e2e.targets import Target
+from tests.e2e.targets import Operated, Target
 from tests.machine import patience
 from tests.waiting import wait_until
 
@@ -66,6 +67,15 @@ def test_a_schedule_that_somebody_else_switches_is_seen(page: Page, api: Client,
     expect(switch).to_be_checked(timeout=patience(30_000))
     put(api, schedule, enabled=False)
     expect(switch).not_to_be_checked(timeout=patience(30_000))
+
+
+def test_a_schedule_that_is_set_aside_says_why(page: Page, api: Client, operated: Operated, schedule: str) -> None:
+    with operated.redis() as admin:  # as an older version took it
+        definition = json.loads(admin.hget(f"redbeat:{schedule}", "definition")) | {"options": {"queue": "unacked"}}
+        admin.hset(f"redbeat:{schedule}", "definition", json.dumps(definition))
+    problem = row(page, schedule).get_by_test_id("schedule-problem")
+    expect(problem).to_contain_text("Set aside: options.queue: 'unacked' is a key", timeout=patience(30_000))
+    screenshot(page, "page-schedules-aside")
 
 
 def test_times_are_the_servers_and_it_says_which(page: Page, api: Client) -> None:

@@ -100,6 +100,8 @@ def test_a_deleted_schedule_is_gone_and_a_second_deletion_is_404(api: Client, na
         ({"task": "os.system", "every": 5}, "no task"),
         ({"task": "add", "args": [1], "every": 5}, "y"),
         ({"task": "ping", "every": 5, "options": {"priority": 99}}, "options.priority: "),
+        ({"task": "ping", "every": 5, "options": {"queue": "unacked"}}, "options.queue: 'unacked' is a key "),
+        ({"task": "ping", "every": 5, "options": {"queue": "nobody"}}, "It must be one of default"),
         ({"task": "ping", "every": 5, "options": {"countdown": 9}}, "options.countdown: "),
         ({"enable": False}, "enable: "),
         ({"task": "ping", "crontab": "* * * * *", "relative": True}, "relative: "),
@@ -138,13 +140,15 @@ def test_a_relative_schedule_runs_at_full_minutes(api: Client, name: str) -> Non
 
 def test_queue_expiry_and_priority_of_a_schedule_reach_its_tasks(operated: Operated, api: Client, name: str) -> None:
     queue = "reports-of-this-test"
-    put(api, name, task="add", args=[1, 2], every=1, options={"queue": queue, "expires": 60, "priority": 3})
     with operated.redis() as admin:
+        admin.sadd("stack:queues", queue)  # as a worker did that served it once
         try:
+            put(api, name, task="add", args=[1, 2], every=1, options={"queue": queue, "expires": 60, "priority": 3})
             message = json.loads(wait_until(lambda: admin.lindex(f"{queue}:3", 0), 15))
             seen = {entry["name"]: entry for entry in api.get("/api/queues").json()["queues"]}
         finally:
             api.call("DELETE", f"{PATH}/{name}")
+            admin.srem("stack:queues", queue)
             stays(lambda: bool(admin.delete(f"{queue}:3") or True), 3)  # one that was under way may yet arrive
     assert (message["headers"]["task"], message["properties"]["priority"]) == ("add", 3)
     left = datetime.fromisoformat(message["headers"]["expires"]) - datetime.now(UTC)

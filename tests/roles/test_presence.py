@@ -48,6 +48,8 @@ def test_a_worker_is_seen_with_its_task_and_not_any_more_once_stopped(
     worker.process.terminate()
     assert worker.process.wait(15) == 0
     assert (note(redis_server), redis_server.client.smembers("stack:workers")) == ({}, set())
+    # Its queues stay known: a schedule may send to one whose workers are scaled to zero.
+    assert redis_server.client.smembers("stack:queues") == {"default", "other"}
 
 
 @pytest.mark.slow

@@ -99,3 +99,19 @@ def test_a_broken_key_of_beats_own_is_named_by_its_health_check(
     wait_until(lambda: told("redbeat::lock"), 30)
     client.delete("redbeat::lock")
     beat.wait_ready()
+
+
+def test_a_task_is_not_lost_to_a_broken_key_of_the_transport(
+    run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
+) -> None:
+    worker, client = run_role("worker", WORKER_POOL="threads").wait_ready(), redis_server.client
+    client.rpush("unacked", "x")
+    task = send("add", 1, 2)
+    wait_until(lambda: "cannot note the tasks that it takes" in (worker.check(ready=True) or ""), 10)
+    assert worker.check() is None
+
+    client.delete("unacked")
+
+    result = wait_until(lambda: client.get(f"celery-task-meta-{task}"), 20)
+    assert json.loads(result)["result"] == 3
+    worker.wait_ready()

@@ -83,6 +83,12 @@ def test_own_code_cannot_send_to_a_reserved_queue(options: dict[str, object]) ->
     assert app.amqp.router.route({"queue": "mail"}, "ping")["queue"].name == "mail"
 
 
+def test_remote_control_cannot_make_a_worker_read_a_reserved_queue() -> None:
+    with pytest.raises(ReservedQueue, match="no worker can take tasks from 'unacked', which is a key"):
+        app.amqp.Queues({}).select_add("unacked", exchange="unacked", exchange_type="direct")
+    assert app.amqp.Queues({}).select_add("mail").name == "mail"
+
+
 def test_what_a_function_of_the_settings_routes_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
     router = app.amqp.Router()
     monkeypatch.setattr(router, "routes", [lambda *_, **__: {"queue": "unacked"}])

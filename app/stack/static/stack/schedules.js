@@ -59,9 +59,10 @@ function scheduleRow({ name }) {
     "data-testid": "schedule-switch",
   });
   const call = el("code", { class: "args" });
+  const problem = el("p", { class: "error", "data-testid": "schedule-problem" });
   const [rule, next, last] = ["", "schedule-next", "schedule-last"].map((id) => el("td", { "data-testid": id || null }));
   const runs = el("td", { class: "num", "data-testid": "schedule-runs" });
-  const title = el("th", { scope: "row" }, el("span", { class: "name" }, ...breakable(name)), call);
+  const title = el("th", { scope: "row" }, el("span", { class: "name" }, ...breakable(name)), call, problem);
   const edit = el("button", { type: "button", class: "plain", "data-testid": "schedule-edit" }, "Edit");
   edit.append(el("span", { class: "unseen" }, ` ${name}`));
   const row = el("tr", { "data-testid": "schedule" }, el("td", {}, box, edit), title, rule, next, last, runs);
@@ -72,6 +73,7 @@ function scheduleRow({ name }) {
     if (!switching.has(name)) box.checked = entry.enabled;
     row.classList.toggle("off", !box.checked);
     setText(call, callOf(entry));
+    setText(problem, entry.problem ? `Set aside: ${entry.problem}` : "");
     setText(rule, ruleOf(entry));
     setTime(next, entry.next_run_at, entry.enabled ? "none" : "off");
     setTime(last, entry.last_run_at, "not yet");
@@ -111,6 +113,7 @@ async function onSwitch(name, box) {
 }
 
 function callOf({ task, args, kwargs }) {
+  if (!task) return "";
   const named = Object.entries(kwargs).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   const text = `${task}(${[...args.map((value) => JSON.stringify(value)), ...named].join(", ")})`;
   return text.length > 90 ? `${text.slice(0, 89)}…` : text;

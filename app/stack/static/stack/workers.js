@@ -16,7 +16,7 @@ export function startWorkers() {
   });
 }
 
-function show(workers, { queues, unacknowledged }) {
+function show(workers, { queues, unacknowledged, problem }) {
   byId("workers-section").hidden = false;
   byId("workers-box").hidden = !workers.length;
   setText(byId("no-workers"), workers.length ? "" : NONE);
@@ -26,7 +26,8 @@ function show(workers, { queues, unacknowledged }) {
   syncRows(byId("workers").tBodies[0], workers, ({ name }) => name, workerRow);
   syncRows(byId("queues").tBodies[0], queues, ({ name }) => name, queueRow);
   const held = unacknowledged === 1 ? "1 task is" : `${unacknowledged} tasks are`;
-  setText(byId("unacknowledged"), `${held} with the workers: running, or waiting there for their time.`);
+  const told = `${held} with the workers: running, or waiting there for their time.`;
+  setText(byId("unacknowledged"), problem ?? told);
 }
 
 function workerRow({ name }) {
@@ -58,9 +59,11 @@ function agoOf(iso) {
 function queueRow({ name }) {
   const waiting = el("td", { class: "num", "data-testid": "queue-waiting" });
   const workers = el("td", { class: "num", "data-testid": "queue-workers" });
-  const row = el("tr", { "data-testid": "queue" }, el("th", { scope: "row" }, name), waiting, workers);
+  const problem = el("p", { class: "error", "data-testid": "queue-problem" });
+  const row = el("tr", { "data-testid": "queue" }, el("th", { scope: "row" }, name, problem), waiting, workers);
   row.update = (queue) => {
     setText(waiting, String(queue.waiting));
+    setText(problem, queue.problem ?? "");
     setText(workers, queue.workers ? String(queue.workers) : "none");
     row.classList.toggle("stuck", !queue.workers && queue.waiting > 0);
   };
