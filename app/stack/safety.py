@@ -4,16 +4,21 @@ stack/celeryconf.py has the reasons beside the values that are safe.
 """
 
 import inspect
+import logging
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
+
+from celery.app.routes import MapRoute, prepare
 
 from stack import queues
 from stack.celeryconf import broker_url, transport_options
 from stack.env import get
 from stack.names import problem
 from stack.roles import max_delay
+from stack.routing import ReservedQueue
 
+logger = logging.getLogger(__name__)
 JSON = ("json", "application/json")
 # What must not be set, and why.
 REFUSED = {
@@ -126,12 +131,21 @@ def _queues(conf: Any, tasks: Iterable[Any]) -> list[str]:
     for task in tasks:
         if queue := getattr(task, "queue", None):
             named[f"The task {task.name}"] = {queues.name_of(queue)}
-    return [
+    told = [
         f"{where} names the queue {queue!r}, which {why}."
         for where, found in named.items()
         for queue in sorted(found)
         if (why := problem(queue))
     ]
+    if not told and any(not isinstance(route, MapRoute) for route in prepare(conf.get("task_routes"))):
+        for task in tasks:
+            try:
+                queues.of(task)
+            except ReservedQueue as error:
+                told.append(f"A function of CELERY_TASK_ROUTES: {error}")
+            except Exception as error:  # it may need the arguments of a call
+                logger.debug("CELERY_TASK_ROUTES does not say where %s goes: %s", task.name, error)
+    return told
 
 
 def _formats(conf: Any) -> list[str]:

@@ -89,11 +89,20 @@ def test_remote_control_cannot_make_a_worker_read_a_reserved_queue() -> None:
     assert app.amqp.Queues({}).select_add("mail").name == "mail"
 
 
+def to_unacked(name: str, *_: object, **__: object) -> dict[str, str] | None:
+    return {"queue": "unacked"} if name == "ping" else None
+
+
 def test_what_a_function_of_the_settings_routes_is_looked_at_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    router = app.amqp.Router()
-    monkeypatch.setattr(router, "routes", [lambda *_, **__: {"queue": "unacked"}])
+    monkeypatch.setattr(app.amqp.router, "routes", [to_unacked])
     with pytest.raises(ReservedQueue):
-        router.route({}, "ping")
+        app.amqp.router.route({}, "ping")
+    app.set_current()
+    tasks = [AttributeDict(name="ping"), AttributeDict(name="add")]
+    (told,) = _queues(AttributeDict(task_routes=to_unacked), tasks)
+    assert told.startswith(
+        "A function of CELERY_TASK_ROUTES: the task ping cannot be sent: its queue 'unacked' is a key"
+    )
 
 
 def test_the_queues_of_the_settings_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
