@@ -11,7 +11,7 @@ SET, PROBLEMS = "redbeat::schedule", "redbeat::problems"
 
 
 def store(server: Redis, name: str, **fields: Any) -> None:
-    """Put a schedule into Redis as version 0.1.0 did, which took any queue."""
+    """Put a schedule into Redis as an older version did, which took any queue."""
     entry = {"name": name, "task": "ping", "args": [], "kwargs": {}, "options": {}, "enabled": True}
     entry["schedule"] = {"__type__": "interval", "every": 1.0, "relative": False}
     server.client.hset(f"redbeat:{name}", "definition", json.dumps(entry | fields))
