@@ -12,7 +12,7 @@ from kombu.transport.redis import PRIORITY_STEPS, Channel
 import redis
 from stack.connections import client
 from stack.env import get
-from stack.keys import describe
+from stack.keys import describe, is_wrong_type
 from stack.names import problem
 from stack.routing import ReservedQueue
 
@@ -82,7 +82,7 @@ def held() -> tuple[int, str | None]:
     # kombu's index has the same tags as its hash of messages; of the hash it is asked only whether it is one.
     pipe.zcard("unacked_index").hget("unacked", "")
     count, hashed = pipe.execute(raise_on_error=False)
-    failed = next((each for each in (count, hashed) if isinstance(each, Exception)), None)
+    failed = count if isinstance(count, Exception) else hashed if is_wrong_type(hashed) else None
     if failed is None:
         return int(count), None
     if not isinstance(failed, redis.ResponseError):
