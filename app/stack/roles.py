@@ -131,16 +131,21 @@ def contradictions(env):
             found.append(f"WORKER_QUEUES names {queue!r}, which {why}.")
     if env.get("REMAP_SIGTERM"):
         found.append("REMAP_SIGTERM is set: TERM would cut running tasks off. Unset it; STOP_GRACE bounds the stop.")
-    for word in env.get("GUNICORN_CMD_ARGS", "").split():
-        # These would undo what the stack promises of its web server, where no check looks.
+    if pool == "solo" and get("WORKER_CONCURRENCY", env) > 1 and env.get("WORKER_CONCURRENCY"):
+        found.append("WORKER_POOL=solo runs one task at a time. Make WORKER_CONCURRENCY 1 or leave it unset.")
+    return found + _server_arguments(env.get("GUNICORN_CMD_ARGS", ""))
+
+
+def _server_arguments(text):
+    """What arguments of gunicorn would undo of what the stack promises of its web server, where no check looks."""
+    found = []
+    for word in text.split():
         if word.startswith(("-b", "--bind")):
             found.append("GUNICORN_CMD_ARGS has an address. Take it out, and set WEB_BIND.")
         elif word.startswith(("--forwarded-allow-ips", "--forwarder-headers", "--header-map", "--proxy-")):
             found.append(f"GUNICORN_CMD_ARGS has {word.partition('=')[0]}. Take it out, and set TRUSTED_PROXIES.")
         elif word.startswith(("-k", "--worker-class")):
             found.append("GUNICORN_CMD_ARGS has a worker class. Take it out: the stack's own bounds slow clients.")
-    if pool == "solo" and get("WORKER_CONCURRENCY", env) > 1 and env.get("WORKER_CONCURRENCY"):
-        found.append("WORKER_POOL=solo runs one task at a time. Make WORKER_CONCURRENCY 1 or leave it unset.")
     return found
 
 

@@ -18,7 +18,7 @@ from redbeat.schedulers import REDBEAT_REDIS_KEY
 
 import stack.api  # noqa: F401 (it imports the calls, and they take from it)
 from config.celery import app
-from stack import connections, entries, schedules_api
+from stack import connections, entries, queues, schedules_api
 from stack.entries import Entry
 from stack.schedules_api import Options, ScheduleIn
 
