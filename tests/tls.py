@@ -15,11 +15,13 @@ from tests.waiting import Process, wait_until
 
 CONFIG = Path(__file__).resolve().parents[1] / "deploy" / "haproxy.cfg"
 PASSWORD = "only-for-this-test"
+# Debian puts it where only root's shell looks.
+HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
 
 
 def missing() -> str:
     """Why no end of TLS can be started here, or an empty string."""
-    lacking = [program for program in ("haproxy", "openssl") if not shutil.which(program)]
+    lacking = [name for name, path in {"haproxy": HAPROXY, "openssl": shutil.which("openssl")}.items() if not path]
     return f"needs {' and '.join(lacking)} (apt install haproxy openssl)" if lacking else ""
 
 
@@ -43,7 +45,7 @@ def tls_end(folder: Path, web: str, https: int, http: int) -> Iterator[requests.
     places = {"SITE_HTTPS": f"127.0.0.1:{https}", "SITE_HTTP": f"127.0.0.1:{http}"}
     env = os.environ | places | {"SITE_CERTIFICATE": str(pem), "SITE_WEB": web}
     with (folder / "haproxy.log").open("w") as log:
-        command = ["haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
+        command = [str(HAPROXY), "-db", "-f", str(folder / "haproxy.cfg")]
         process = Process(command, env=env, stdout=log, stderr=subprocess.STDOUT)
     session = requests.Session()
     session.trust_env, session.verify = False, str(folder / "site.crt")

@@ -21,7 +21,6 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e import haproxy
 from tests.e2e.attacks import forged, frames, headers, http2, page, paths, smuggling, tokens, verbs
 from tests.e2e.attacks.guarded import TOKEN, Guarded, guarded_stack, listed
 from tests.e2e.attacks.oracle import judged, run
@@ -29,6 +28,7 @@ from tests.e2e.attacks.wire import answers, send
 from tests.e2e.browser import needs_chromium, opened
 from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Operated, Target
+from tests.tls import CONFIG, missing
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +40,9 @@ def guarded(stack: Target) -> Iterator[Guarded]:
 
 
 def test_haproxy_is_there_for_the_sweep(vm: Supervisor) -> None:
-    if not haproxy.PROGRAM:
-        pytest.skip("needs HAProxy, without which the sweep goes to gunicorn only: sudo apt install haproxy")
-    assert haproxy.CONFIGURATION.exists()
+    if reason := missing():
+        pytest.skip(f"without it the sweep goes to gunicorn only: {reason}")
+    assert CONFIG.exists()
 
 
 @pytest.mark.runtime

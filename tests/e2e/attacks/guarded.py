@@ -8,12 +8,13 @@ from functools import partial
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from tests.e2e import haproxy
 from tests.e2e.attacks.oracle import Case, World, judged
 from tests.e2e.attacks.wire import Front
 from tests.e2e.client import Client
+from tests.e2e.haproxy import haproxy
 from tests.e2e.supervisor import Supervisor
 from tests.e2e.targets import Operated
+from tests.tls import missing
 from tests.waiting import wait_until
 
 TOKEN = "a-long-token-of-the-sweep-4711"
@@ -88,8 +89,8 @@ def guarded_stack(operated: Operated) -> Iterator[Guarded]:
         if not isinstance(operated, Supervisor):
             first = Front("the stack's proxy", address.hostname, address.port)
             yield Guarded(operated, api, world, [first], [first], lambda: operated.logs("proxy"))
-        elif haproxy.PROGRAM:
-            with haproxy.haproxy(f"{first.host}:{first.port}") as proxy:
+        elif not missing():
+            with haproxy(f"{first.host}:{first.port}") as proxy:
                 fronts, plain = [first, proxy.secure], [first, proxy.plain]
                 yield Guarded(operated, api, world, fronts, plain, proxy.log.read_text)
         else:
