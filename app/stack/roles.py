@@ -91,10 +91,16 @@ def problems(role, env):
         found.append(str(error))
     if found:
         return found
-    from stack.exposure import open_api
+    found = contradictions(env)
+    # On compose the migrations come first, and say at once what web would say when its health check gives up.
+    if role == "web" or (role == "migrate" and env.get("WEB_ADDRESS")):
+        from stack.exposure import open_api
 
-    refused = open_api(env) if role == "web" else None
-    return contradictions(env) + ([refused] if refused else [])
+        try:
+            found.append(open_api(env))
+        except BadValue as error:
+            found.append(str(error))
+    return [reason for reason in found if reason]
 
 
 def contradictions(env):

@@ -52,6 +52,8 @@ def test_an_open_api_that_others_reach_is_refused(env: dict[str, str], refused: 
     # The same words, of this role alone, before anything is started.
     assert problems("web", GOOD | env) == ([reason] if reason else [])
     assert problems("worker", GOOD | env) == problems("flower", GOOD | env) == []
+    # On compose, where they come first, the migrations say it too.
+    assert problems("migrate", GOOD | env) == ([reason] if reason and "WEB_ADDRESS" in env else [])
 
 
 @pytest.mark.parametrize(
