@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from celery import current_app
 
+from config.celery import app
 from stack.apps import environment_fits
 from stack.schemas import FROM_API
 
@@ -15,12 +15,12 @@ def task() -> Iterator[Callable[..., Any]]:
     made: list[Any] = []
 
     def make(run: Callable[..., Any], **options: Any) -> Any:
-        made.append(current_app.task(run, name=f"{run.__name__} of this test", **options))
+        made.append(app.task(run, name=f"{run.__name__} of this test", **options))
         return made[-1]
 
     yield make
     for each in made:
-        current_app.tasks.pop(each.name)
+        app.tasks.pop(each.name)
 
 
 def double(number: int) -> int:
