@@ -14,6 +14,7 @@ from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import Unreader
 from gunicorn.workers.gthread import TConn
 
+from stack.clients import CLIENTS
 from stack.env import environment, get
 from stack.peer import BUDGET, Peer
 from stack.waiting import UPLOADERS
@@ -162,6 +163,7 @@ class Connection(TConn):
         self.chunks = Chunks()
         self.held = self.dropped = 0
         self.place = self.keep = False
+        self.sender = ""  # whose request it is, while that is counted
 
     def hold(self) -> bool:
         """Whether the body's bytes so far may stay in memory."""
@@ -179,3 +181,5 @@ class Connection(TConn):
         if self.place:
             UPLOADERS.free()
             self.place = False
+        CLIENTS.leave(self.sender)
+        self.sender = ""

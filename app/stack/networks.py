@@ -74,3 +74,28 @@ def address(text: str) -> Address | None:
         return None
     # How a socket that listens for both kinds shows the old one.
     return getattr(found, "ipv4_mapped", None) or found
+
+
+def inside(peer: Address, trusted: list[Network]) -> bool:
+    """Whether one of the networks holds the address."""
+    return any(peer in network for network in trusted)
+
+
+def client(peer: Address, forwarded_for: str, trusted: list[Network]) -> Address:
+    """Who sent the request: the right-most address that is no proxy of ours.
+
+    Each proxy adds its own peer at the right, so what stands left of a stranger's address is the stranger's own words.
+
+    Args:
+        peer: the trusted proxy that the request came from.
+        forwarded_for: the value of X-Forwarded-For; of several headers, joined by commas in their order.
+        trusted: the networks of the proxies that are believed.
+    """
+    for text in reversed(forwarded_for.split(",")):
+        found = address(text)
+        if found is None:
+            return peer
+        peer = found
+        if not inside(peer, trusted):
+            return peer
+    return peer

@@ -174,7 +174,7 @@ class Poller(ThreadWorker):
         if status < 500 or isinstance(exc, Refusal):
             self.log.warning("refused a request of %s: %s %s", addr[0], status, type(exc).__name__)
         body = json.dumps({"error": {"code": code, "message": message}})
-        retry = "Retry-After: 5\r\n" if status == 503 else ""
+        retry = "Retry-After: 5\r\n" if status in (429, 503) else ""
         client.sendall(
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nConnection: close\r\nCache-Control: no-store\r\n{retry}"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()

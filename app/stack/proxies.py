@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from stack.env import get
-from stack.networks import Address, Network, address
+from stack.networks import Network, address, client, inside
 
 # Who the client is, how it came and under which name: X-Forwarded-*, Forwarded, X-Real-IP, and what the large
 # providers and older proxies call them. docker/haproxy.cfg and deploy/haproxy.cfg drop the same names.
@@ -76,28 +76,3 @@ def settle(meta: dict[str, Any], trusted: list[Network]) -> None:
         said = [word.strip().lower() for word in meta["HTTP_X_FORWARDED_PROTO"].split(",")]
         scheme = "https" if set(said) == {"https"} else "http"
         meta["HTTP_X_FORWARDED_PROTO"] = meta["wsgi.url_scheme"] = scheme
-
-
-def inside(peer: Address, trusted: list[Network]) -> bool:
-    """Whether one of the networks holds the address."""
-    return any(peer in network for network in trusted)
-
-
-def client(peer: Address, forwarded_for: str, trusted: list[Network]) -> Address:
-    """Who sent the request: the right-most address that is no proxy of ours.
-
-    Each proxy adds its own peer at the right, so what stands left of a stranger's address is the stranger's own words.
-
-    Args:
-        peer: the trusted proxy that the request came from.
-        forwarded_for: the value of X-Forwarded-For; of several headers, joined by commas in their order.
-        trusted: the networks of the proxies that are believed.
-    """
-    for text in reversed(forwarded_for.split(",")):
-        found = address(text)
-        if found is None:
-            return peer
-        peer = found
-        if not inside(peer, trusted):
-            return peer
-    return peer

@@ -71,7 +71,7 @@ def needs(role):
     ]
     times = ["TASK_TIME_LIMIT", "VISIBILITY_TIMEOUT", "STOP_GRACE"]
     web = ["API_TOKEN", "WEB_SERVER", "WEB_BIND", "TRUSTED_PROXIES", "WEB_WORKERS", "WEB_THREADS"]
-    web += ["MAX_UPLOAD", "QUEUE_LIMIT"]
+    web += ["MAX_UPLOAD", "REQUESTS_PER_CLIENT", "QUEUE_LIMIT"]
     worker = ["WORKER_QUEUES", "WORKER_POOL", "WORKER_CONCURRENCY", "FLOWER_READ_ONLY"]
     return common + django + times + {"web": web, "worker": worker}.get(role, [])
 

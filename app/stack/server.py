@@ -16,6 +16,7 @@ from gunicorn.http.errors import (
     UnsupportedTransferCoding,
 )
 
+from stack.clients import CLIENTS
 from stack.incoming import CONTINUE, FREE_BUFFER, LARGEST, MEBIBYTE, Chunks, Connection, Refusal, too_large
 from stack.poller import READ, Poller
 from stack.waiting import UPLOADERS
@@ -27,6 +28,7 @@ BODY_SECONDS = 30.0  # the same for a body that is collected
 PLACE_SECONDS = 10.0  # how long an upload waits for others to end
 
 SLOW = Refusal(408, "timeout", "The request came too slowly.")
+CROWD = Refusal(429, "too_many_requests", "Your address has too many requests under way. Try again in 5 s.")
 BUSY = Refusal(503, "busy", "Too many uploads at a time; nothing was done. Try again in 5 s.")
 
 
@@ -103,6 +105,10 @@ class Worker(Poller):
         # gunicorn would hand on what is compressed as if it were not.
         if any(name == "TRANSFER-ENCODING" and value.lower() != "chunked" for name, value in request.headers):
             raise UnsupportedTransferCoding("not chunked")
+        sender = CLIENTS.enter(conn.client[0], request.headers)
+        if sender is None:
+            raise CROWD
+        conn.sender = sender
         conn.data = bytearray(conn.parser.unreader.take_buffered())
         reader = request.body.reader
         conn.length = None if isinstance(reader, ChunkedReader) else reader.length

@@ -112,6 +112,15 @@ VARS = {
             high=256,
         ),
         Var(
+            "REQUESTS_PER_CLIENT",
+            "0",
+            "Requests that one client address may have under way in each web process; 0 is no limit. TRUSTED_PROXIES "
+            "must name your proxies first, or all who come through one are one client.",
+            "int",
+            low=0,
+            high=10000,
+        ),
+        Var(
             "MAX_UPLOAD",
             "10",
             "Largest body of a request in MiB, outside the API of tasks, which has limits of its own; at most "
