@@ -18,7 +18,7 @@ from stack import __version__
 from stack.connections import what_redis_said
 from stack.env import get
 from stack.guarded import GuardedAPI
-from stack.json_body import Unfit, loads
+from stack.json_body import Renderer, Unfit, loads
 from stack.middleware import CODES, error
 from stack.problems import SHOWN, describe, listed
 from stack.room import refusal
@@ -60,6 +60,7 @@ api = GuardedAPI(
     title="Django Celery Stack",
     version=__version__,
     parser=BodyParser(),
+    renderer=Renderer(),
     urls_namespace="api",
 )
 

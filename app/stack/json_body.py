@@ -4,6 +4,9 @@ import json
 import math
 from typing import Any, NoReturn
 
+from django.http import HttpRequest
+from ninja.renderers import JSONRenderer
+
 # A worker pickles a task's arguments for its pool, which ends it where they are nested 480 deep.
 MAX_DEPTH = 100
 
@@ -45,3 +48,22 @@ def _finite(text: str) -> float:
 
 def _refuse(text: str) -> NoReturn:
     raise Unfit(f"{text[:40]} is a number that JSON or a double cannot hold")
+
+
+class Renderer(JSONRenderer):
+    """Ninja's, for results that no JSON holds: a task of the project's own may return an infinity."""
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> str:
+        """The text; a number that is infinite or none is null in it, as JavaScript writes it."""
+        try:
+            return json.dumps(data, cls=self.encoder_class, allow_nan=False)
+        except ValueError:
+            return json.dumps(_without_infinities(data), cls=self.encoder_class)
+
+
+def _without_infinities(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {name: _without_infinities(value) for name, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_without_infinities(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
