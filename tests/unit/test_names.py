@@ -97,7 +97,6 @@ def test_what_a_function_of_the_settings_routes_is_looked_at_too(monkeypatch: py
     monkeypatch.setattr(app.amqp.router, "routes", [to_unacked])
     with pytest.raises(ReservedQueue):
         app.amqp.router.route({}, "ping")
-    app.set_current()
     tasks = [AttributeDict(name="ping"), AttributeDict(name="add")]
     (told,) = _queues(AttributeDict(task_routes=to_unacked), tasks)
     assert told.startswith(

@@ -46,7 +46,6 @@ class Beat(Scheduler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedis]:
     client = FakeRedis(decode_responses=True)
-    app.set_current()
     ensure_conf(app)
     monkeypatch.setattr(app, REDBEAT_REDIS_KEY, client, raising=False)
     with time_machine.travel(NOW, tick=False):

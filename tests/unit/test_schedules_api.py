@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import structlog
 import time_machine
-from celery import current_app
 from celery.schedules import crontab
 from django.http import HttpRequest
 from fakeredis import FakeRedis
@@ -29,14 +28,12 @@ SCHEDULE_KEY, KEY = "redbeat::schedule", "redbeat:e"
 
 @pytest.fixture
 def redis(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedis]:
-    client, before = FakeRedis(decode_responses=True), current_app._get_current_object()
-    app.set_current()  # other tests make applications of their own
+    client = FakeRedis(decode_responses=True)
     monkeypatch.setattr(app, REDBEAT_REDIS_KEY, client, raising=False)
     monkeypatch.setitem(connections._clients, False, client)
     with time_machine.travel(NOW, tick=False):
         yield client
     client.close()
-    before.set_current()
 
 
 def put(name: str = "e", **fields: Any) -> dict[str, Any]:
