@@ -34,7 +34,6 @@ STACKS = {
     "test_canvas_revoked": 2,
     "test_schedules": 2,
     "test_sweep": 2,
-    "test_sweep_control": 2,
     "test_tasks": 2,
     "test_workers": 2,
     "test_load": 3,

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.browser import needs_chromium, screenshot
-from tests.e2e.targets import Operated, Target
+from tests.e2e.targets import Target
 from tests.e2e.test_datasets import WEATHER
 from tests.machine import patience
 from tests.waiting import wait_until
@@ -241,34 +241,3 @@ def test_a_queued_job_can_be_cancelled(page: Page, stack: Target) -> None:
         screenshot(page, "page-cancelled")
     finally:
         stack.start("worker")
-
-
-def test_the_token_is_asked_for_once_and_kept_for_the_tab(browser: Browser, operated: Operated) -> None:
-    token = "a-token-of-this-test"
-    context = browser.new_context()
-    context.set_default_timeout(30_000)
-    with operated.restarted_with("web", f"API_TOKEN={token}"):
-        page = context.new_page()
-        page.goto(f"{operated.base_url}/")
-        expect(page.get_by_test_id("token-form")).to_be_visible()
-        screenshot(page, "page-token")
-
-        page.get_by_test_id("token").fill("wrong")
-        page.get_by_test_id("token-submit").click()
-        expect(page.get_by_test_id("token-error")).to_contain_text("does not accept")
-        page.get_by_test_id("token").fill(token)
-        page.get_by_test_id("token-submit").click()
-        submit_add(page, "2", "2")
-        expect(first_job(page).get_by_test_id("job-result")).to_have_text("4")
-        expect(page.get_by_test_id("token-form")).to_be_hidden()
-
-        page.reload()
-        expect(page.get_by_test_id("task-select")).to_be_visible()
-        expect(page.get_by_test_id("token-form")).to_be_hidden()
-        assert token not in page.url
-        assert page.evaluate("localStorage.length") == 0, "a token must not outlive its tab"
-
-        other = context.new_page()
-        other.goto(f"{operated.base_url}/")
-        expect(other.get_by_test_id("token-form")).to_be_visible()
-    context.close()

@@ -16,6 +16,8 @@ from tests.e2e.attacks.guarded import TOKEN
 from tests.e2e.attacks.oracle import Case, World, judged
 from tests.e2e.browser import needs_chromium
 
+pytestmark = pytest.mark.xdist_group("control")  # it needs no stack
+
 
 @pytest.fixture
 def world() -> World:

@@ -55,12 +55,23 @@ def test_with_a_token_set_every_api_call_needs_it(guarded: Operated) -> None:
 def test_a_person_gives_the_token_once_on_either_page(guarded: Operated, browser: Browser) -> None:
     with opened(browser, guarded.base_url) as page:
         refused = watch(page)
+        expect(page.get_by_test_id("token-form")).to_be_visible()
+        screenshot(page, "page-token")
         page.get_by_test_id("token").fill("not-the-token")
         page.get_by_test_id("token-submit").click()
         expect(page.get_by_test_id("token-error")).to_contain_text("does not accept")
         page.get_by_test_id("token").fill(TOKEN)
         page.get_by_test_id("token-submit").click()
         expect(page.get_by_test_id("submit")).to_be_visible()
+
+        page.reload()
+        expect(page.get_by_test_id("submit")).to_be_visible()
+        expect(page.get_by_test_id("token-form")).to_be_hidden()
+        assert TOKEN not in page.url
+        another = page.context.new_page()
+        another.goto(guarded.base_url)
+        expect(another.get_by_test_id("token-form")).to_be_visible()
+        another.close()
 
         page.get_by_test_id("docs-link").click()
         listing = page.locator("[id^=operations-][id$=_list_tasks]")
