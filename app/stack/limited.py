@@ -56,11 +56,12 @@ def _element(value: Any, validate: Callable[[Any], Any], info: Any) -> Any:
 
 def _changed(schema: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
     """The schema, with each part that holds any number of elements changed."""
-    if isinstance(schema, list):
+    # Of these very types: a member of an enumeration may be a list, a tuple or a dictionary too.
+    if type(schema) is list:
         return [_changed(each, change) for each in schema]
-    if isinstance(schema, tuple):  # a choice of a union, with its label
+    if type(schema) is tuple:  # a choice of a union, with its label
         return tuple(_changed(each, change) for each in schema)
-    if not isinstance(schema, dict):
+    if type(schema) is not dict:
         return schema
     kept = ("metadata", "serialization", "default", "expected", "config")  # data, in which nothing is a schema
     copy = {name: value if name in kept else _changed(value, change) for name, value in schema.items()}

@@ -27,13 +27,15 @@ def all_but(prefixes: tuple[str, ...], names: tuple[str, ...] = ()) -> list[str]
     another letter than "a", or is "a", or has another letter after it.
     """
     found, words = [], (*prefixes, *names)
-    for start in sorted({word[:length] for word in words for length in range(len(word))}.union(names)):
+    # Redis tries one after the other, for each message that is sent: most names match one of the shortest.
+    starts = {word[:length] for word in words for length in range(len(word))}.union(names)
+    for start in sorted(starts, key=lambda each: (len(each), each)):
         if start.startswith(prefixes):
             continue
-        if start and start not in names:
-            found.append(start)
         letters = sorted({word[len(start)] for word in words if word.startswith(start) and word != start})
         found.append(f"{start}[^{''.join(letters)}]*" if letters else f"{start}?*")
+        if start and start not in names:
+            found.append(start)
     return found
 
 
@@ -55,7 +57,8 @@ _QUEUES = _keys(*all_but(PREFIXES, TAKEN))
 _BINDINGS = "_kombu.binding*"
 _RESULTS = ("celery-task-meta-*", "celery-taskset-meta-*")
 _RECORDS, _SCHEDULES = "stack:*", "redbeat:*"
-_EVENTS, _MAILBOX = "&/*.celeryev/*", "&/*.celery.pidbox"
+# Fanout exchanges: of events, of the mailboxes, and of any name where a project has broadcasts.
+_EVENTS, _EXCHANGES = "&/*.celeryev/*", "&/*"
 
 _CONNECT = Grant(
     "auth hello ping select client|setinfo client|setname multi exec discard unwatch script|load script|exists time"
@@ -95,8 +98,8 @@ RIGHTS: dict[str, tuple[Grant, ...]] = {
         # knows its tag alone.
         Grant("zcard hget", _read("unacked_index", "unacked")),
         _WAIT,
-        # `app.control.revoke()` of a project's view.
-        Grant("publish", channels=_MAILBOX),
+        # `app.control.revoke()` of a project's view, and what it sends to a fanout exchange of its own.
+        Grant("publish", channels=_EXCHANGES),
     ),
     "worker": (
         _CONNECT,
@@ -108,12 +111,9 @@ RIGHTS: dict[str, tuple[Grant, ...]] = {
         Grant("zrevrangebyscore", _read("unacked_index")),
         Grant("rpush lrange zcount", _keys(*_RESULTS)),
         _WAIT,
-        Grant("publish", channels=_MAILBOX),
-        # Its mailboxes; the gossip of green pools, and `celery events` by hand.
-        Grant(
-            "psubscribe punsubscribe",
-            channels=_listen("celery.pidbox", "flower.pidbox", "celeryev/worker.*", "celeryev/*"),
-        ),
+        Grant("publish", channels=_EXCHANGES),
+        # Its mailboxes, events, and the broadcasts of a project, whose names nobody knows here. It reads all else too.
+        Grant("psubscribe punsubscribe", channels="&*"),
     ),
     "beat": (
         _CONNECT,

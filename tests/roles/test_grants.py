@@ -117,7 +117,7 @@ def granted(user: str, command: str, key: str = "", channel: str = "") -> bool:
                 return True
         for pattern in grant.channels.split():
             # A pattern must be granted letter by letter.
-            if channel and (channel == pattern[1:] or (command != "psubscribe" and fnmatchcase(channel, pattern[1:]))):
+            if channel and (pattern == "&*" or channel == pattern[1:] or (command != "psubscribe" and fnmatchcase(channel, pattern[1:]))):
                 return True
         if not key and not channel:
             return True
@@ -183,11 +183,11 @@ REFUSED = {
         *("LPUSH redbeat::schedule x", "LPUSH celery-task-meta-x x", "HGETALL unacked", "HDEL unacked x"),
         *("BRPOP default 1", "RPOP default", "LRANGE default 0 -1", "DEL default", "SET default x", "EXPIRE default 0"),
         *("SREM _kombu.binding.default x", "DEL _kombu.binding.default", "SET unacked_mutex x"),
-        *("PUBLISH /0.flower.pidbox x", "PSUBSCRIBE /0.celeryev/*", "SUBSCRIBE /0.celery.pidbox", "SUBSCRIBE project"),
+        *("PUBLISH project x", "PSUBSCRIBE /0.celeryev/*", "SUBSCRIBE /0.celery.pidbox", "SUBSCRIBE project"),
     ],
     "worker": [
         *("HSET redbeat:x definition x", "ZADD redbeat::schedule 0 x", "GET redbeat:x", "LPUSH unacked x"),
-        *("SET default x", "PSUBSCRIBE *", "SUBSCRIBE project", "PUBLISH project x"),
+        *("SET default x", "SUBSCRIBE project", "PUBLISH project x"),
     ],
     "keda": ["LRANGE default 0 -1", "GET stack:worker:x", "SET x 1", "PUBLISH x 1", "HGETALL unacked", "DEL default"],
 }
@@ -201,9 +201,10 @@ ALLOWED = {
     ],
     "web": [
         *("LPUSH celery x", "LPUSH default:3 x", "SETEX celery-task-meta-x 9 1", "SUBSCRIBE celery-task-meta-x"),
-        *("PUBLISH /0.celery.pidbox x", "INFO memory", "TYPE default", "SMEMBERS stack:queues", "ZCARD unacked_index"),
+        *("PUBLISH /0.celery.pidbox x", "PUBLISH /0.broadcast/default x", "INFO memory", "TYPE default", "SMEMBERS stack:queues", "ZCARD unacked_index"),
     ],
-    "worker": ["BRPOP default celery 1", "SADD stack:queues x", "PSUBSCRIBE /2.celery.pidbox /2.flower.pidbox", "INFO"],
+    "worker": ["BRPOP default celery 1", "SADD stack:queues x", "PSUBSCRIBE /2.celery.pidbox /2.flower.pidbox", "INFO"]
+    + ["PSUBSCRIBE /0.broadcast/default", "PUBLISH /0.broadcast/default x"],
     "keda": ["EVAL x 1 default", "LLEN default", "HLEN unacked", "TYPE default"],
 }
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
+from kombu import Exchange
 
 import redis
 from stack import rights
@@ -226,3 +228,22 @@ def test_what_projects_do_with_celery_is_refused_to_no_role(
     for role in ("web", "worker"):
         script = "import django; django.setup()\nfrom config.celery import app\n" + BY_HAND
         assert run(role, "-c", script).splitlines()[-3:] == ["20", "[0, 2, 4] 6", "6"]
+
+
+def test_every_worker_runs_a_broadcast_of_a_project(
+    run_role: Callable[..., Role], redis_server: Redis, own_users: Any
+) -> None:
+    settings = {"DJANGO_SETTINGS_MODULE": "broadcast_settings", "WORKER_QUEUES": "default,everyone"}
+    started = [
+        run_role("worker", name, WORKER_POOL="solo", **settings, **own_users("worker")).wait_ready()
+        for name in ("one", "two")
+    ]
+    clients = redis_server.client.client_list  # each worker listens to two mailboxes and the broadcast
+    wait_until(lambda: sum(int(each["psub"]) for each in clients()) == 6, 10)
+    sender = Celery(broker=f"redis://web:{PASSWORD}-web@127.0.0.1:{redis_server.port}/0")
+    everyone = Exchange("everyone", type="fanout")
+
+    sender.send_task("ping", task_id="told", exchange=everyone, routing_key="default", declare=[everyone])
+
+    done = "told] succeeded"
+    wait_until(lambda: all(done in role.log.read_text() for role in started), 20)

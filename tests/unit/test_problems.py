@@ -3,6 +3,7 @@
 import json
 import tracemalloc
 from collections.abc import Iterator
+from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -108,3 +109,23 @@ def test_a_text_is_cut_by_what_json_makes_of_it() -> None:
     for letter in ("a", "é", "\ud800", "\U0001f600", '"', "\0"):
         assert len(json.dumps(cut(letter * 100_000))) < 1_100
     assert len(json.dumps(listed(["\U0001f600" * 100_000] * 1_000).text())) < 16_000
+
+
+class Corner(tuple[int, int], Enum):
+    """Each member is a tuple too, as which pydantic takes it by its value."""
+
+    TOP = (0, 0)
+    END = (1, 1)
+
+
+def test_a_choice_whose_members_are_tuples_stays_a_choice() -> None:
+    def place(corner: Corner) -> None:
+        """Never run."""
+
+    made = current_app.task(place, name="place", api=True)
+    try:
+        assert bind(made, [(1, 1)], {}) == {"corner": (1, 1)}
+        with pytest.raises(ValueError, match=r"corner: Input should be \(0, 0\) or \(1, 1\)"):
+            bind(made, [2], {})
+    finally:
+        current_app.tasks.pop(made.name)
