@@ -212,14 +212,9 @@ class Scheduler(RedBeatScheduler):
             raise ValueError(f"options.queue: {why}")
 
     def _send(self, entry: Any, run: str, **options: Any) -> None:
-        """Send one run. Celery notes it as done before it sends it, so one that an outage kept back is owed."""
+        """Send one run. Celery notes it as done before it sends it: until it is sent, or taken back, it is owed."""
         self.owed[run] = entry
-        try:
-            self.apply_async(entry, **options)
-        except Exception as error:
-            if not is_outage(error):
-                del self.owed[run]
-            raise
+        self.apply_async(entry, **options)
         del self.owed[run]
         self.aside.clear(entry.key)
 
@@ -234,12 +229,13 @@ class Scheduler(RedBeatScheduler):
             told = hasattr(answer, "broken_key") or not is_wrong_type(answer)
             reason = (None if told else self._wrong_key_of(entry)) or describe(client(), answer)
         self.unsure.discard(run)
-        self.aside.put(entry.key, entry.stored, reason)
         try:
             entry.take_back(run)
         except redis.ResponseError as refused:
             if is_outage(refused):
                 raise
+        self.owed.pop(run, None)
+        self.aside.put(entry.key, entry.stored, reason)
 
     def _wrong_key_of(self, entry: Any) -> str | None:
         own = (entry.options or {}).get("queue") or getattr(self.app.tasks.get(entry.task), "queue", None)

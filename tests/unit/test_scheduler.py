@@ -129,3 +129,36 @@ def test_after_a_change_of_the_time_zone_beat_looks_when_the_new_one_says(
     rescore(app)
 
     assert server.zscore("redbeat::schedule", "redbeat:nine") == NOW.replace(day=23, hour=1).timestamp()
+
+
+def test_a_run_that_failed_just_before_an_outage_is_not_lost(
+    server: FakeRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hourly(NOW - timedelta(hours=2))
+    sent, asked = [], []
+
+    def accept(task_id: str, *_: Any, **__: Any) -> None:
+        asked.append(task_id)
+        if len(asked) == 1:
+            for name in ("hset", "hget"):
+                monkeypatch.setattr(server, name, lost(name, getattr(server, name)))
+            raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+
+    def lost(name: str, command: Any) -> Any:
+        def once(*_: Any, **__: Any) -> None:
+            monkeypatch.setattr(server, name, command)
+            raise redis.ConnectionError("Connection refused")
+
+        return once
+
+    monkeypatch.setattr(records, "accept", accept)
+    monkeypatch.setattr("stack.scheduler.describe", lambda *_: "a broken key")
+    monkeypatch.setattr(Beat, "_wrong_key_of", lambda *_: None)
+    monkeypatch.setattr("celery.Celery.send_task", lambda _, name, *__, **___: sent.append(name))
+    beat = Beat(app=app)
+
+    for _ in range(6):
+        beat.tick()
+
+    assert sent == ["ping"]
+    assert Entry.from_key(KEY, app=app).total_run_count == 6
