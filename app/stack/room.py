@@ -31,6 +31,8 @@ def _memory() -> tuple[int, int]:
     except redis.ResponseError as error:  # a user without the right, or a service that hides the command
         logger.warning("Redis does not tell how full it is, so REDIS_FULL_PERCENT has no effect: %s", error)
         return 0, 0
+    if "used_memory" not in info:  # a service that answers with a part
+        return 0, 0
     return info["used_memory"] - info.get("mem_not_counted_for_evict", 0), info.get("maxmemory", 0)
 
 

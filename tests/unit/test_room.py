@@ -1,12 +1,13 @@
 """How much the API may put into Redis: asked seldom, and counted in between."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from kombu.exceptions import OperationalError
 
 import redis
-from stack.room import AlmostFull, Room, refusal
+from stack.room import AlmostFull, Room, _memory, refusal
 
 MIB = 1 << 20
 
@@ -58,6 +59,12 @@ def test_redis_is_asked_again_after_a_pause() -> None:
 def test_a_redis_without_a_limit_takes_everything() -> None:
     made, _ = room([10**12], limit=0)
     take(made, 10**12)
+
+
+@pytest.mark.parametrize("info", [{}, {"maxmemory": 100}])
+def test_a_service_that_tells_less_takes_everything(monkeypatch: pytest.MonkeyPatch, info: dict[str, int]) -> None:
+    monkeypatch.setattr("stack.room.client", lambda: SimpleNamespace(info=lambda _: info))
+    take(Room(_memory, 80), 1000 * MIB)
 
 
 def test_an_outage_is_found_by_each_call() -> None:
