@@ -8,7 +8,7 @@ from celery import Task, current_app
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import SchemaValidator
 
-from stack.limited import counting, failing_fast, validator
+from stack.limited import counting, failing_fast, readable, validator
 from stack.problems import COUNTED, SHOWN, Problems, Wrong, describe, listed
 
 
@@ -140,5 +140,5 @@ def _problems(task: Task, given: dict[str, Any], error: ValidationError, result:
     except ValidationError as found:
         error = found
     errors = error.errors(include_url=False, include_input=False)
-    texts = (describe(item) for item in errors if item["loc"][:1] != (result,))
+    texts = (readable(describe(item)) for item in errors if item["loc"][:1] != (result,))
     return listed(texts, partly=len(counted) >= COUNTED)

@@ -111,6 +111,12 @@ def test_a_text_is_cut_by_what_json_makes_of_it() -> None:
     assert len(json.dumps(listed(["\U0001f600" * 100_000] * 1_000).text())) < 16_000
 
 
+def test_an_error_names_nothing_of_the_stacks_own(task: Any) -> None:
+    with pytest.raises(ValueError, match=r"either.list\[\.\.\.\]: Input should be a valid list") as found:
+        bind(task, [], {"either": 5})
+    assert "_element" not in str(found.value)
+
+
 class Corner(tuple[int, int], Enum):
     """Each member is a tuple too, as which pydantic takes it by its value."""
 
