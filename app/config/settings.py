@@ -41,7 +41,7 @@ MIDDLEWARE = [
     "stack.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "stack.middleware.Requests",
     "stack.uploads.Uploads",
     "stack.middleware.ApiErrors",
     "django.middleware.common.CommonMiddleware",

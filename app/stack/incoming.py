@@ -1,4 +1,4 @@
-"""What has arrived of a request: the parser's source, the body's end, and what is refused before Django sees it."""
+"""What has arrived of a request: the parser's source, and what is refused before Django sees it."""
 
 import errno
 import io
@@ -8,12 +8,13 @@ import tempfile
 import time
 from typing import Any
 
-from gunicorn.http.body import ChunkedReader
+from gunicorn.http.body import Body, ChunkedReader
 from gunicorn.http.errors import InvalidChunkSize, NoMoreData
 from gunicorn.http.parser import RequestParser
 from gunicorn.http.unreader import Unreader
 from gunicorn.workers.gthread import TConn
 
+from stack.chunks import Chunks
 from stack.clients import CLIENTS
 from stack.env import environment, get
 from stack.peer import BUDGET, Peer
@@ -25,7 +26,8 @@ MEBIBYTE = 1024 * 1024
 # The API's own limit of an upload is beside MAX_UPLOAD, and may be the larger one; the middlewares know which counts.
 LARGEST = max(get("MAX_UPLOAD", environment()) * MEBIBYTE, 5 * MEBIBYTE + 64 * 1024)
 FREE_BUFFER = 64 * 1024  # bytes that every connection may hold of a body, whatever the others hold
-LINE = 8192  # bytes of a chunk's first line, or of what follows the last chunk
+# Bytes that the parser gets where it does not say how many it needs: between two chunks it copies all that it has.
+PIECE = 2048
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 UPLOAD_PAUSE = 10.0  # seconds that an upload may lag behind UPLOAD_RATE: a line that hiccups, no more
 UPLOAD_RATE = 32 * 1024  # bytes a second; with the line above it bounds the whole time of an upload
@@ -44,13 +46,26 @@ class Source(Unreader):
 
     def __init__(self, sock: Peer):
         super().__init__()
-        self.sock, self.open, self.left = sock, False, 0.0
+        self.sock, self.collected = sock, io.BytesIO()
+        self.open, self.left, self.most = False, 0.0, 0
+
+    def keep(self, data: bytes | bytearray) -> None:
+        """Have this read before anything else."""
+        self.collected = io.BytesIO(data)
 
     def begin(self) -> None:
         """From now on read from the socket, too."""
-        self.open, self.left = True, UPLOAD_PAUSE
+        # What frames the chunks is counted as well: it may be larger than they are.
+        self.open, self.left, self.most = True, UPLOAD_PAUSE, 2 * LARGEST
+
+    def take_buffered(self) -> bytes:
+        rest: bytes = super().take_buffered() + self.collected.read()
+        self.keep(b"")
+        return rest
 
     def chunk(self, size_hint: int | None = None) -> bytes:
+        if piece := self.collected.read(max(size_hint or 0, PIECE)):
+            return piece
         if not self.open:
             return b""
         while True:
@@ -60,12 +75,15 @@ class Source(Unreader):
                 raise TimeoutError(errno.ETIMEDOUT, "the body comes too slowly")
             self.left -= time.monotonic() - asked
             try:
-                data = self.sock.recv(min(size_hint or 65536, 1024 * 1024))
+                data = self.sock.recv(min(max(size_hint or 0, PIECE), MEBIBYTE))
             except BlockingIOError:
                 continue
             if not data:
                 raise ConnectionResetError(errno.ECONNRESET, "the client left in the middle of its body")
             self.left = min(UPLOAD_PAUSE, self.left + len(data) / UPLOAD_RATE)
+            self.most -= len(data)
+            if self.most < 0:
+                raise too_large(LARGEST)
             return data
 
 
@@ -78,7 +96,7 @@ class Requests(RequestParser):
         self.parsed: Any = None
 
     def parse(self, data: bytes) -> Any:
-        """The request whose head `data` begins with; the rest stays in the unreader."""
+        """The request whose head is `data`."""
         self.unreader.open = False
         self.unreader.buf = io.BytesIO(data)
         self.parsed = super().__next__()
@@ -89,6 +107,16 @@ class Requests(RequestParser):
         if isinstance(request.body.reader, ChunkedReader):
             self._measure(request)
         return request
+
+    def finish_body(self, deadline: float | None = None, max_bytes: int | None = None) -> bool:
+        """Skip what the view did not read. All of it is here: after an upload the connection ends."""
+        body = getattr(self.mesg, "body", None)
+        if isinstance(body, Body):
+            if body.failed:
+                return False
+            while body.read(MEBIBYTE):
+                pass
+        return True
 
     def _measure(self, request: Any) -> None:
         """Django reads no body without a Content-Length: take the chunks together, and say how long they are."""
@@ -116,34 +144,6 @@ class Requests(RequestParser):
 
 def too_large(limit: int) -> Refusal:
     return Refusal(413, "too_large", f"The body may hold at most {limit // MEBIBYTE} MiB (MAX_UPLOAD).")
-
-
-class Chunks:
-    """Finds the end of a chunked body; whether it is well formed is for gunicorn's reader to say."""
-
-    def __init__(self) -> None:
-        self.at, self.last = 0, False
-
-    def ended(self, data: bytearray) -> bool:
-        """Whether `data`, which only grows between two calls, holds all of the body, or what cannot be one."""
-        while self.at <= len(data):
-            # Each chunk but the last ends with an empty line of its own.
-            if self.at and not self.last and data[self.at - 2 : self.at] != b"\r\n":
-                return True
-            end = data.find(b"\r\n", self.at)
-            if self.last:
-                return end == self.at or data.find(b"\r\n\r\n", self.at) >= 0 or len(data) - self.at > LINE
-            if end < 0:
-                return len(data) - self.at > LINE
-            try:
-                size = int(data[self.at : end].partition(b";")[0], 16)
-            except ValueError:
-                return True
-            if size < 0:
-                return True
-            self.last = not size
-            self.at = end + 2 + (size + 2 if size else 0)
-        return False
 
 
 class Connection(TConn):
@@ -174,12 +174,14 @@ class Connection(TConn):
         return True
 
     def release(self) -> None:
-        """Give back what was held for the request."""
+        """Return what was held for the request."""
         if self.held:
             BUDGET.give(self.held)
             self.held = 0
         if self.place:
             UPLOADERS.free()
             self.place = False
+        if self.parser.mesg:
+            self.parser.mesg.body = None  # the next request may be long in coming
         CLIENTS.leave(self.sender)
         self.sender = ""

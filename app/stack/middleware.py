@@ -5,6 +5,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
+from django_structlog.middlewares import RequestMiddleware
 
 CODES = {
     400: "bad_request",
@@ -58,6 +59,19 @@ class Probes:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.views.get(request.path_info, self.get_response)(request)
+
+
+class Requests(RequestMiddleware):
+    """django-structlog's, which would make a generator of each file: a slow reader of it would hold a thread.
+
+    As a file the server sends it by itself (stack/peer.py), when the thread is free again.
+    """
+
+    def handle_response(self, request: HttpRequest, response: HttpResponse) -> None:
+        file = getattr(response, "file_to_stream", None)
+        super().handle_response(request, response)
+        if file is not None:
+            response.file_to_stream = file  # type: ignore[attr-defined]
 
 
 class ApiErrors:

@@ -20,9 +20,10 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from stack.incoming import MEBIBYTE, Connection, Refusal
+from stack.peer import SEND_RATE
 
-# For what is left of an answer when its thread is free: seconds, and so many more as it takes at the least rate.
-SEND_SECONDS, SEND_RATE = 60.0, 16 * 1024
+# For what is left of an answer when its thread is free: so many more seconds as it takes at the least rate.
+SEND_SECONDS = 60.0
 LINGER_SECONDS, LINGER_BYTES = 2.0, 8 * MEBIBYTE  # read and dropped before a close, so that the client sees the answer
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -52,6 +53,8 @@ class Poller(ThreadWorker):
 
     def turn(self, conn: Connection, _sock: Any = None) -> None:
         """Do a connection's next step; what it cannot do ends this connection, never the process."""
+        if conn not in self.arriving:  # it was ended, to make room, after the poller had seen it ready
+            return
         try:
             conn.step(conn)
         except (OSError, StopIteration):
@@ -74,7 +77,7 @@ class Poller(ThreadWorker):
     def after(self, conn: Connection) -> None:
         """Send what is left of the answer, then wait for the next request or close."""
         self.arriving[conn] = None
-        conn.sock.begun = time.monotonic()
+        conn.sock.begun, conn.sock.sent = time.monotonic(), 0
         conn.step = self.send_rest
         self.turn(conn)
 
@@ -88,8 +91,7 @@ class Poller(ThreadWorker):
             self.expect(conn, LINGER_SECONDS, None)
             conn.step = self.discard
             return self.discard(conn)
-        if rest := conn.parser.unreader.take_buffered():
-            conn.data = bytearray(rest)
+        if conn.data:
             return self.begin(conn)
         self.watch(conn, 0)
         del self.arriving[conn]

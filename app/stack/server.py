@@ -16,8 +16,9 @@ from gunicorn.http.errors import (
     UnsupportedTransferCoding,
 )
 
+from stack.chunks import Chunks
 from stack.clients import CLIENTS
-from stack.incoming import CONTINUE, FREE_BUFFER, LARGEST, MEBIBYTE, Chunks, Connection, Refusal, too_large
+from stack.incoming import CONTINUE, FREE_BUFFER, LARGEST, MEBIBYTE, Connection, Refusal, too_large
 from stack.poller import READ, Poller
 from stack.waiting import UPLOADERS
 
@@ -28,6 +29,7 @@ BODY_SECONDS = 30.0  # the same for a body that is collected
 PLACE_SECONDS = 10.0  # how long an upload waits for others to end
 
 SLOW = Refusal(408, "timeout", "The request came too slowly.")
+FULL = Refusal(503, "busy", "Too many large bodies at a time; nothing was done. Try again in 5 s.")
 CROWD = Refusal(429, "too_many_requests", "Your address has too many requests under way. Try again in 5 s.")
 BUSY = Refusal(503, "busy", "Too many uploads at a time; nothing was done. Try again in 5 s.")
 
@@ -61,8 +63,11 @@ class Worker(Poller):
             self.drop(next(iter(self.arriving)))
 
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
+        try:
+            self.keepalived_conns.remove(conn)
+        except ValueError:  # it was ended, to make room, after the poller had seen it readable
+            return
         self.poller.unregister(client)
-        self.keepalived_conns.remove(conn)
         self.begin(conn)
 
     def begin(self, conn: Connection) -> None:
@@ -99,7 +104,8 @@ class Worker(Poller):
                 return None
         if end > MAX_HEAD:
             raise LimitRequestHeaders("the head")
-        request = conn.parser.parse(bytes(conn.data))
+        size = end + 4 if end >= 0 else len(conn.data)
+        request = conn.parser.parse(bytes(conn.data[:size]))
         if "#" in request.uri:
             raise InvalidRequestLine("a fragment")
         # gunicorn would hand on what is compressed as if it were not.
@@ -109,7 +115,7 @@ class Worker(Poller):
         if sender is None:
             raise CROWD
         conn.sender = sender
-        conn.data = bytearray(conn.parser.unreader.take_buffered())
+        conn.data[:size] = conn.parser.unreader.take_buffered()
         reader = request.body.reader
         conn.length = None if isinstance(reader, ChunkedReader) else reader.length
         if conn.length == 0:
@@ -133,7 +139,9 @@ class Worker(Poller):
                 conn.step = self.upload
                 return self.upload(conn)
             if not conn.hold():
+                conn.late = FULL
                 return self.watch(conn, 0)
+            conn.late = SLOW
             if not self.receive(conn, 256 * 1024 if conn.length is None else conn.length - len(conn.data)):
                 return None
         return self.dispatch(conn)
@@ -154,7 +162,7 @@ class Worker(Poller):
         self.watch(conn, 0)
         del self.arriving[conn]
         if conn.data:
-            conn.parser.unreader.buf.write(conn.data)
+            conn.parser.unreader.keep(conn.data)
             conn.data = bytearray()
         self.enqueue_req(conn)
 
@@ -164,7 +172,9 @@ class Worker(Poller):
         had_place = conn.place
         conn.release()
         conn.keep = not fs.cancelled() and not fs.exception() and bool(fs.result())
-        if conn.keep and not conn.sock.out and not conn.parser.unreader.buf.getbuffer().nbytes:
+        rest = conn.parser.unreader.take_buffered()
+        conn.data = bytearray(rest if conn.keep else b"")
+        if conn.keep and not conn.sock.out and not conn.data:
             self.idle(conn)  # nearly always
         else:
             self.after(conn)

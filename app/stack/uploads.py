@@ -141,6 +141,9 @@ class Uploads:
 def methods(view: Any) -> set[str]:
     """The methods that a view says it takes, by its class or by Django's decorators; nothing where it does not say."""
     while view is not None:
+        wrapped = getattr(view, "__wrapped__", None)
+        if wrapped and not getattr(view, "__globals__", {}).get("__name__", "").startswith("django."):
+            return set()  # a project's decorator may take what the view does not
         if known := getattr(view, "view_class", None):
             if known.dispatch is not View.dispatch:
                 return set()  # what a class does with methods by itself is its own matter
@@ -151,5 +154,5 @@ def methods(view: Any) -> set[str]:
         if code and "request_method_list" in code.co_freevars:
             cell = view.__closure__[code.co_freevars.index("request_method_list")]
             return set(cell.cell_contents)
-        view = getattr(view, "__wrapped__", None)
+        view = wrapped
     return set()

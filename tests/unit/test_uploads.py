@@ -1,16 +1,20 @@
 """What ends an upload, which methods a view takes, and who may hold a thread."""
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.decorators import login_required
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 from django.views.generic import TemplateView, View
 
+from stack.chunks import Chunks
 from stack.guard import UPLOAD_OVERHEAD
-from stack.incoming import LARGEST, Chunks
+from stack.incoming import LARGEST
 from stack.uploads import Ended, TemporaryFile, methods
 from stack.waiting import Places
 
@@ -31,6 +35,16 @@ class Own(View):
         return HttpResponse()
 
 
+def asks_first(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A project's decorator that takes a POST itself, as one that asks for a password."""
+
+    @wraps(view)
+    def asking(request: HttpRequest) -> HttpResponse:
+        return HttpResponse() if request.method == "POST" else view(request)
+
+    return asking
+
+
 @pytest.mark.parametrize(
     ("seen", "taken"),
     [
@@ -42,8 +56,11 @@ class Own(View):
         (TemplateView.as_view(), {"GET", "HEAD", "OPTIONS"}),
         (csrf_exempt(Taking.as_view()), {"POST"}),
         (Own.as_view(), set()),
+        (asks_first(TemplateView.as_view()), set()),
+        (csrf_exempt(asks_first(require_safe(view))), set()),
+        (login_required(TemplateView.as_view()), {"GET", "HEAD", "OPTIONS"}),
     ],
-    ids=range(8),
+    ids=range(11),
 )
 def test_a_view_says_which_methods_it_takes(seen: object, taken: set[str]) -> None:
     assert methods(seen) == taken

@@ -1,8 +1,9 @@
 """A project's views that read a body, each in its way, below /own/."""
 
+import tempfile
 from pathlib import Path
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
@@ -35,7 +36,21 @@ def large(request: HttpRequest) -> HttpResponse:
     return HttpResponse(b"x" * 4 * 1024 * 1024)
 
 
+def larger(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(b"x" * 48 * 1024 * 1024)
+
+
+def file(request: HttpRequest) -> FileResponse:
+    content = tempfile.TemporaryFile()  # noqa: SIM115 (the response closes it)
+    content.truncate(24 * 1024 * 1024)
+    return FileResponse(content)
+
+
+def stream(request: HttpRequest) -> StreamingHttpResponse:
+    return StreamingHttpResponse(b"x" * 64 * 1024 for _ in range(1000))
+
+
 urlpatterns = [
     *stacks,
-    *(path(f"own/{view.__name__}", view) for view in (upload, body, full, form, large)),
+    *(path(f"own/{view.__name__}", view) for view in (upload, body, full, form, large, larger, file, stream)),
 ]
