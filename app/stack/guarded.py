@@ -126,7 +126,7 @@ def _unknown(request: HttpRequest, **kwargs: Any) -> HttpResponse:
 
 
 class Router(ninja.Router):
-    """A router whose calls are served by a GuardedAPI alone.
+    """A router whose calls only a GuardedAPI serves.
 
     Raises:
         ImproperlyConfigured: when the URLs of another API are made, which is at the start of the web role.

@@ -13,7 +13,7 @@ QUIET = 1  # seconds between two lines of the log about one address
 @dataclass
 class _Caller:
     times: deque[float] = field(default_factory=deque)
-    told: float = float("-inf")
+    logged: float = float("-inf")
 
 
 class Guesses:
@@ -62,9 +62,9 @@ class Guesses:
         """Whether a guess of `address` should be logged: once a second, so that guesses cannot flood the log."""
         with self._lock:
             now, caller = self.clock(), self._caller(address)
-            if now - caller.told < QUIET:
+            if now - caller.logged < QUIET:
                 return False
-            caller.told = now
+            caller.logged = now
             return True
 
     def _caller(self, address: str) -> _Caller:

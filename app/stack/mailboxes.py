@@ -1,7 +1,7 @@
 """The worker's two mailboxes: Celery's own, and one for Flower, whose password for Redis opens no other.
 
 Whoever may publish on a mailbox's channel may do all that its worker obeys there. So Flower has a channel of its own,
-on which a worker answers questions and revokes; it obeys the rest there with FLOWER_READ_ONLY=false alone.
+on which a worker answers questions and revokes; it obeys the rest there only with FLOWER_READ_ONLY=false.
 """
 
 import logging

@@ -10,7 +10,7 @@ ROUTES = "/proc/net/route"
 
 
 def networks(words: list[str], routes: str = ROUTES) -> list[Network]:
-    """The networks that these words name; an address is the network that holds it alone.
+    """The networks that these words name; an address is the network that holds only it.
 
     Args:
         words: addresses, networks, and `network` for the one that this machine's default route leads through.
@@ -84,7 +84,7 @@ def inside(peer: Address, trusted: list[Network]) -> bool:
 def client(peer: Address, forwarded_for: str, trusted: list[Network]) -> Address:
     """Who sent the request: the right-most address that is no proxy of ours.
 
-    Each proxy adds its own peer at the right, so what stands left of a stranger's address is the stranger's own words.
+    Each proxy adds its own peer at the right, so what stands before a stranger's address is the stranger's own words.
 
     Args:
         peer: the trusted proxy that the request came from.

@@ -1,4 +1,4 @@
-"""What a proxy says about its client, in headers that any client can send too: believed from TRUSTED_PROXIES alone.
+"""What a proxy says about its client, in headers that any client can send too: believed from TRUSTED_PROXIES only.
 
 Behind this middleware REMOTE_ADDR is the client, `request.is_secure()` is what the client's browser sees, and no header
 says otherwise: for a project that never heard of it, and for one with a recipe of its own.

@@ -94,8 +94,8 @@ RIGHTS: dict[str, tuple[Grant, ...]] = {
         _LENGTH,
         *_SEND,
         Grant(f"{_GET} {_PUT}", _keys(_RECORDS, *_RESULTS, _SCHEDULES)),
-        # How many tasks workers hold, and whether the keys are what they should be. What is in one is told to whoever
-        # knows its tag alone.
+        # How many tasks workers hold, and whether the keys are what they should be. A message in them is read only by
+        # who knows its tag.
         Grant("zcard hget", _read("unacked_index", "unacked")),
         _WAIT,
         # `app.control.revoke()` of a project's view, and what it sends to a fanout exchange of its own.
@@ -153,6 +153,6 @@ def line(user: str) -> str:
     return " ".join(["resetchannels -@all", first, *(f"({other})" for other in others)])
 
 
-# The users of each runtime; KEDA's is in Kubernetes alone.
+# The users of each runtime; KEDA's is in Kubernetes only.
 USERS = ("web", "worker", "beat", "flower", "admin")
 CLUSTER_USERS = (*USERS, "keda")
