@@ -15,13 +15,12 @@ from pydantic_core import PydanticCustomError
 
 import redis
 from stack import __version__
-from stack.connections import what_redis_said
 from stack.env import get
 from stack.guarded import GuardedAPI
 from stack.json_body import Renderer, Unfit, loads
 from stack.middleware import CODES, error
 from stack.problems import SHOWN, describe, listed
-from stack.room import refusal
+from stack.refusals import what_redis_said
 
 OUTAGE = (redis.RedisError, OperationalError, DatabaseDown, InterfaceError)
 
@@ -92,9 +91,9 @@ AGAIN = "Try again in 5 s, with the same Idempotency-Key if you sent one."
 def outage(request: HttpRequest, problem: Exception | type[Exception], advice: str = AGAIN) -> HttpResponse:
     """503 for a backend that is down, hung or full, with what to do."""
     if said := what_redis_said(problem):
-        return error(503, said[0], said[1] if advice is AGAIN else f"{said[1]} {advice}", 60)
-    if isinstance(problem, Exception) and (said := refusal(problem)):
-        return error(503, said[0], f"{said[1]} {advice}", 5)
+        code, message, seconds = said
+        # To try again at once helps only where Redis refuses for now.
+        return error(503, code, message if seconds > 5 and advice is AGAIN else f"{message} {advice}", seconds)
     what = "The database" if isinstance(problem, DatabaseDown | InterfaceError) else "Redis"
     return error(503, "backend_down", f"{what} does not answer. {advice}", 5)
 

@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 import redis
 from stack import heartbeat
-from stack.keys import Client, describe, is_wrong_type
+from stack.keys import Client
 
 FOR_NOW = ("MISCONF ", "NOREPLICAS ", "BUSY ")
 _lock = threading.Lock()
@@ -100,8 +100,8 @@ def server_problem(version: str) -> str | None:
     )
 
 
-def answer_of(error: BaseException | type | None) -> Exception | None:
-    """The refusal of Redis that is at the bottom of `error`, or None where it is an outage or something else.
+def answered(error: BaseException | type | None) -> redis.ResponseError | redis.DataError | None:
+    """What Redis answered, at the bottom of `error`; None where it did not answer, or where it is something else.
 
     kombu and Celery wrap what Redis answered into errors of their own, which look like an outage.
     """
@@ -109,13 +109,12 @@ def answer_of(error: BaseException | type | None) -> Exception | None:
         if isinstance(error, redis.ConnectionError | redis.TimeoutError):
             return None
         if isinstance(error, redis.ResponseError | redis.DataError):
-            return None if refused_for_now(error) else error
+            return error
         error = error.__cause__ or error.__context__
     return None
 
 
-def what_redis_said(error: Exception | type[Exception]) -> tuple[str, str] | None:
-    """The code and the message of an error of the API, where Redis answered and refused: that is no outage."""
-    if (answer := answer_of(error)) is None:
-        return None
-    return ("broken_key" if is_wrong_type(answer) else "redis_refused"), describe(client(), answer)
+def answer_of(error: BaseException | type | None) -> Exception | None:
+    """The refusal of Redis at the bottom of `error`; None for an outage, and for what Redis refuses only for now."""
+    answer = answered(error)
+    return None if answer is None or refused_for_now(answer) else answer

@@ -10,18 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from django.conf import settings
-from redis.exceptions import OutOfMemoryError, ReadOnlyError
 
 import redis
 from stack.connections import client
 from stack.env import get
-from stack.problems import cut
+from stack.refusals import AlmostFull
 
 logger = logging.getLogger(__name__)
-
-
-class AlmostFull(OutOfMemoryError):
-    """Redis is not full, but what is left is not for the API's callers."""
 
 
 def _memory() -> tuple[int, int]:
@@ -107,19 +102,3 @@ def room_for(size: int, messages: int = 1) -> AbstractContextManager[None]:
         messages: how many tasks it makes.
     """
     return _room.taken(size * 4 // 3 + messages * _MESSAGE)
-
-
-def refusal(problem: BaseException) -> tuple[str, str] | None:
-    """The code and the sentence for what Redis answered, which kombu wraps; None where it did not answer."""
-    said: BaseException | None = problem
-    while said and not isinstance(said, redis.ResponseError):
-        said = said.__cause__ or said.__context__
-    if isinstance(said, AlmostFull):
-        return "redis_full", f"Redis is nearly full: {said}."
-    if isinstance(said, OutOfMemoryError):
-        return "redis_full", "Redis is full: it holds as much as its maxmemory allows."
-    if isinstance(said, ReadOnlyError):
-        return "backend_refused", "Redis takes no writes: it is a replica."
-    if said is not None and "MISCONF" in str(said):
-        return "backend_refused", "Redis takes no writes: it cannot write to its disk."
-    return None if said is None else ("backend_refused", f"Redis refuses: {cut(str(said), 300)}")

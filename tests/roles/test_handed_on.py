@@ -116,4 +116,4 @@ def test_the_api_leaves_room_in_redis_and_says_so(run_role: Callable[..., Role],
     server.replicaof("127.0.0.1", "1")
     replica = api.post("add", {"args": [1, 2]})
     assert "replica" in api.error(replica, 503)
-    assert replica.json()["error"]["code"] == "backend_refused"
+    assert replica.json()["error"]["code"] == "redis_refused"

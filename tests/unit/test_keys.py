@@ -6,8 +6,8 @@ from fakeredis import FakeRedis
 from kombu.exceptions import OperationalError
 
 import redis
-from stack import connections, keys
-from stack.connections import answer_of, what_redis_said
+from stack import keys, refusals
+from stack.connections import answer_of
 from stack.keys import Client, note_key
 from stack.scheduler import is_outage
 
@@ -42,18 +42,17 @@ def wrapped(cause: Exception) -> Exception:
 def test_what_redis_does_later_is_an_outage(error: Exception) -> None:
     for each in (error, wrapped(error)):
         assert is_outage(each)
-        assert what_redis_said(each) is None
 
 
 @pytest.mark.parametrize("error", [WRONG, redis.exceptions.NoPermissionError("this user has no permissions")])
 def test_what_redis_refuses_of_one_key_is_no_outage(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "client", FakeRedis)
+    monkeypatch.setattr(refusals, "client", FakeRedis)
     for each in (error, wrapped(error)):
         assert answer_of(each) is error
         assert not is_outage(each)
-        said = what_redis_said(each)
+        said = refusals.what_redis_said(each)
         assert said
-        assert said[0] == ("broken_key" if error is WRONG else "redis_refused")
+        assert said[::2] == ("broken_key" if error is WRONG else "redis_refused", 60)
         assert str(error) in said[1]
     scheduled = SchedulingError("Couldn't apply scheduled task")
     scheduled.__context__ = wrapped(error)

@@ -7,7 +7,8 @@ import pytest
 from kombu.exceptions import OperationalError
 
 import redis
-from stack.room import AlmostFull, Room, _memory, refusal
+from stack.refusals import AlmostFull, what_redis_said
+from stack.room import Room, _memory
 
 MIB = 1 << 20
 
@@ -89,16 +90,16 @@ def wrapped(error: Exception) -> Exception:
     ("error", "code", "text"),
     [
         (redis.exceptions.OutOfMemoryError("command not allowed"), "redis_full", "full"),
-        (redis.exceptions.ReadOnlyError("You can't write"), "backend_refused", "replica"),
-        (redis.ResponseError("MISCONF Redis is configured to save"), "backend_refused", "disk"),
-        (redis.ResponseError("WRONGTYPE Operation"), "backend_refused", "WRONGTYPE"),
+        (redis.exceptions.ReadOnlyError("You can't write"), "redis_refused", "replica"),
+        (redis.ResponseError("MISCONF Redis is configured to save"), "redis_refused", "disk"),
+        (redis.ResponseError("NOREPLICAS Not enough good replicas"), "redis_refused", "NOREPLICAS"),
     ],
 )
 def test_what_redis_refused_is_told_apart_from_an_outage(
     error: Exception, code: str, text: str, wrap: Callable[[Exception], Exception]
 ) -> None:
-    said = refusal(wrap(error))
+    said = what_redis_said(wrap(error))
     assert said
-    assert said[0] == code
+    assert said[::2] == (code, 5)
     assert text in said[1]
-    assert refusal(wrap(redis.ConnectionError("refused"))) is None
+    assert what_redis_said(wrap(redis.ConnectionError("refused"))) is None
