@@ -5,45 +5,21 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.machine import patience
-from tests.roles.conftest import Redis, Role, free_port
-from tests.roles.sockets import Answer, Web, head, pieces
-from tests.roles.test_uploads import options
+from tests.roles.sockets import Answer, head, pieces
+from tests.roles.webs import MEBIBYTE, Own, own_web
 
-MEBIBYTE = 1024 * 1024
 PING = head("GET /livez")
 CHUNKED = head("POST /own/body", Transfer_Encoding="chunked")
 
 
-class Own(Web):
-    """A web role of one process, which can be looked at."""
-
-    def __init__(self, port: int, role: Role):
-        super().__init__(port)
-        self.role = role
-
-    def process(self) -> int:
-        master = self.role.process.pid
-        return int(Path(f"/proc/{master}/task/{master}/children").read_text().split()[0])
-
-    def memory(self) -> float:
-        """MiB that its process has in memory."""
-        pages = int(Path(f"/proc/{self.process()}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / MEBIBYTE
-
-
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    folder = tmp_path_factory.mktemp("connections")
-    server, port = Redis(folder), free_port()
-    role = Role("web", server, folder, "web", **options(port, folder / "tmp")).wait_ready()
-    yield Own(port, role)
-    role.end()
-    server.stop()
+    with own_web(tmp_path_factory.mktemp("connections")) as own:
+        yield own
 
 
 @pytest.mark.parametrize("data", [PING, PING[:10]], ids=["kept", "half"])

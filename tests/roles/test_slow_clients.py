@@ -6,11 +6,13 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from tests.roles.conftest import Redis, Role, free_port
+from tests.roles.conftest import Role, free_port
 from tests.roles.sockets import Answer, Web, head, multipart
+from tests.roles.webs import options, own_web
 from tests.waiting import wait_until
 
 COOKIE = "csrftoken=" + "a" * 32
@@ -22,25 +24,10 @@ BUNDLE = "/static/ninja/swagger-ui-bundle.js"
 LARGE = head("GET /own/large")
 
 
-def options(port: int) -> dict[str, str]:
-    return {
-        "WEB_BIND": f"127.0.0.1:{port}",
-        "WEB_WORKERS": "1",
-        "WEB_THREADS": "4",
-        "DATABASE_URL": "sqlite://:memory:",
-        "DJANGO_SETTINGS_MODULE": "uploads_settings",
-    }
-
-
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    """One web role for the whole file: what a test does to it must be over when the test ends."""
-    folder = tmp_path_factory.mktemp("slow")
-    server, port = Redis(folder), free_port()
-    role = Role("web", server, folder, "web", **options(port)).wait_ready()
-    yield Web(port)
-    role.end()
-    server.stop()
+    with own_web(tmp_path_factory.mktemp("slow"), WEB_THREADS="4") as own:
+        yield own
 
 
 def waits(web: Web, seconds: int) -> bytes:
@@ -94,9 +81,9 @@ def test_more_connections_than_one_process_takes_lock_nobody_out(web: Web) -> No
 
 
 @pytest.mark.slow
-def test_a_stop_finishes_what_runs_and_waits_for_no_half_request(run_role: Callable[..., Role]) -> None:
+def test_a_stop_finishes_what_runs_and_waits_for_no_half_request(run_role: Callable[..., Role], tmp_path: Path) -> None:
     port = free_port()
-    role, web = run_role("web", **options(port)).wait_ready(), Web(port)
+    role, web = run_role("web", **options(port, tmp_path / "tmp")).wait_ready(), Web(port)
     held = waits(web, 1)
     with web.stalled(5, b"GET / HTTP/1.1\r\nHost: loc"), web.open(held) as client:
         with web.open(CALL[:-3]) as late:

@@ -11,46 +11,14 @@ import pytest
 
 from tests.roles.conftest import PROJECT, Redis, Role, free_port
 from tests.roles.sockets import HOST, Web, head, multipart, pieces
+from tests.roles.webs import JSON, MEBIBYTE, Own, options, own_web
 from tests.waiting import Process, wait_until
-
-MEBIBYTE = 1024 * 1024
-JSON = {"Content_Type": "application/json"}
-
-
-def options(port: int, temporary: Path) -> dict[str, str]:
-    temporary.mkdir(exist_ok=True)
-    return {
-        "WEB_BIND": f"127.0.0.1:{port}",
-        "WEB_WORKERS": "1",
-        "DATABASE_URL": "sqlite://:memory:",
-        "DJANGO_SETTINGS_MODULE": "uploads_settings",
-        "MAX_UPLOAD": "6",
-        "TMPDIR": str(temporary),
-    }
-
-
-class Own(Web):
-    """A web role with its log and its temporary folder."""
-
-    def __init__(self, port: int, role: Role):
-        super().__init__(port)
-        self.role = role
-
-    def log(self) -> str:
-        return self.role.log.read_text()
-
-    def left(self) -> list[str]:
-        return [file.name for file in Path(self.role.env["TMPDIR"]).iterdir()]
 
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
-    folder = tmp_path_factory.mktemp("uploads")
-    server, port = Redis(folder), free_port()
-    role = Role("web", server, folder, "web", **options(port, folder / "tmp")).wait_ready()
-    yield Own(port, role)
-    role.end()
-    server.stop()
+    with own_web(tmp_path_factory.mktemp("uploads")) as own:
+        yield own
 
 
 @pytest.mark.parametrize("name", ["SCRIPT_NAME", "script_name", "PATH_INFO", "REMOTE_USER", "HTTP_HOST"])
