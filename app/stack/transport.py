@@ -22,6 +22,7 @@ from redis.exceptions import ConnectionError as RedisGone
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisHangs
 
+from redis import connection as redis_connection
 from stack import heartbeat
 from stack.connections import refused_for_now
 from stack.keys import is_wrong_type
@@ -87,10 +88,46 @@ class QoS(redis.QoS):
         return [tag for tag in self._delivered if tag not in _done]
 
 
+@contextmanager
+def noticed() -> Iterator[None]:
+    """Note a turn of the main loop, with its reason, where what happens inside gets no answer from Redis."""
+    try:
+        yield
+    except (RedisGone, RedisHangs, OSError) as error:
+        heartbeat.waiting(f"Redis does not answer: {error}")
+        raise
+
+
+class Waits:
+    """A connection that says so where Redis does not answer: the main loop waits then, and does not hang.
+
+    With a Redis that hangs, kombu's timers wait for it one after another before the loop turns again: 58 s were
+    seen, and on a slow machine more than the 60 after which a worker counts as hung.
+    """
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        with noticed():
+            return super().read_response(*args, **options)  # type: ignore[misc]
+
+    def _connect(self) -> Any:
+        with noticed():
+            return super()._connect()  # type: ignore[misc]
+
+
+class Connection(Waits, redis_connection.Connection):
+    """kombu's, over TCP."""
+
+
+class TLSConnection(Waits, redis_connection.SSLConnection):
+    """kombu's, over TLS."""
+
+
 def install() -> None:
     """Put this into kombu's channel, for the whole process."""
     redis.Channel.QoS = QoS
     redis.Channel.do_restore = False
+    redis.Channel.connection_class = Connection
+    redis.Channel.connection_class_ssl = TLSConnection
 
 
 def settle() -> None:

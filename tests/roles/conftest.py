@@ -79,6 +79,7 @@ class Role:
 
     def __init__(self, role: str, redis_server: Redis, folder: Path, instance: str, **variables: str):
         self.role, self.log = role, folder / f"{instance}.log"
+        self.heartbeat = folder / f"{instance}.heartbeat"
         self.env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")} | {
             "REDIS_URL": f"redis://default@127.0.0.1:{redis_server.port}/0",
             "REDIS_PASSWORD": PASSWORD,
