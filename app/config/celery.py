@@ -19,7 +19,7 @@ env = environment()
 role = get("SERVICE_ROLE", env)
 break_is_interrupt()
 app.add_defaults(configuration(role, env))
-if role == "web":
-    breaker.install()
 install_steps(app)
+if role == "web":
+    breaker.install()  # over the connections of a worker, which wait where these refuse
 app.autodiscover_tasks()

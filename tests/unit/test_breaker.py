@@ -1,9 +1,13 @@
 """The web's circuit breaker, on real connections to a server that listens and says nothing."""
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from redis.backoff import NoBackoff
@@ -13,6 +17,7 @@ import redis
 from stack import breaker
 
 PONG = b"+PONG\r\n"
+APP = Path(__file__).resolve().parents[2] / "app"
 
 
 class Server:
@@ -149,3 +154,10 @@ def test_a_refused_connection_is_tried_once_for_this_call_and_the_next(
 @pytest.mark.parametrize(("url", "kind"), [("redis://h", breaker.Connection), ("rediss://h", breaker.SSLConnection)])
 def test_the_kind_of_connection_follows_the_address(url: str, kind: type) -> None:
     assert breaker.connection_class(url) is kind
+
+
+def test_the_webs_broker_connections_are_the_guarded_ones() -> None:
+    code = "import config.celery; from kombu.transport.redis import Channel; print(Channel.connection_class.__module__)"
+    env = os.environ | {"PYTHONPATH": str(APP), "SERVICE_ROLE": "web"}
+    ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert ran.stdout.strip() == "stack.breaker", ran.stderr
