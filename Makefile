@@ -89,10 +89,11 @@ ADDRESS_k8s = http://127.0.0.1:8000
 smoke: .venv/.dev ## prove the chain on what runs, and disturb nobody: make smoke TARGET=supervisor|compose|k8s [BASE_URL=]
 	@$(PYTEST) tests/smoke --runtime $(or $(TARGET),supervisor) --base-url "$(or $(BASE_URL),$(ADDRESS_$(or $(TARGET),supervisor)))"
 
-check: .venv/.dev ## ruff, mypy, shellcheck, yamllint, codespell
+check: .venv/.dev ## ruff, mypy, the order of the packages, shellcheck, yamllint, codespell
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@SECRET_KEY=lint REDIS_PASSWORD=lint $(VENV)/mypy
+	@PYTHONPATH=app $(VENV)/lint-imports --no-cache
 	@$(VENV)/hadolint docker/Dockerfile
 	@$(VENV)/shellcheck $$(git ls-files '*.sh' .ci/run)
 	@$(VENV)/yamllint --strict $$(git ls-files '*.yaml')
@@ -119,11 +120,11 @@ lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
 audit: .venv-scan/.installed ## ask whether a locked package has a known vulnerability: make audit [AUDIT_URL=] [AUDIT_IGNORE=]
 	@.venv-scan/bin/python deploy/audit.py
 
-env-example: .venv/.installed ## write .env.example from app/stack/variables.py
-	@cd app && ../$(VENV)/python -m stack.variables > ../.env.example
+env-example: .venv/.installed ## write .env.example from app/stack/runtime/variables.py
+	@cd app && ../$(VENV)/python -m stack.runtime.variables > ../.env.example
 
-redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/rights.py
-	@cd app && ../$(VENV)/python -m stack.secretfiles --cluster-acl > ../k8s/base/users.acl
+redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/broker/rights.py
+	@cd app && ../$(VENV)/python -m stack.ops.secretfiles --cluster-acl > ../k8s/base/users.acl
 
 include docker/compose.mk k8s/cluster.mk
 

@@ -2,7 +2,7 @@
 
 import os
 
-from stack.env import environment, get
+from stack.runtime.env import environment, get
 
 _env = environment()
 _state = os.path.join(get("RUN_DIR", _env), "flower")

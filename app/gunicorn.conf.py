@@ -2,19 +2,19 @@
 
 import os
 
-from stack import logs
-from stack.env import environment, get
+from stack.runtime import logs
+from stack.runtime.env import environment, get
 
 _env = environment()
 _host, _port = get("WEB_BIND", _env)
 
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
-worker_class = "stack.server.Worker"
+worker_class = "stack.http.server.Worker"
 workers = get("WEB_WORKERS", _env)
 threads = get("WEB_THREADS", _env)
 timeout = 30
 graceful_timeout = min(25, get("STOP_GRACE", _env) - 10)
-# Nothing of what a client or a proxy says about itself is taken here: stack/proxies.py knows whom to believe.
+# Nothing of what a client or a proxy says about itself is taken here: stack/http/proxies.py knows whom to believe.
 forwarded_allow_ips = forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 header_map = "drop"  # a header's name with `_` would be another one's in WSGI

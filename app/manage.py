@@ -5,8 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
-from stack import secretfiles
-from stack.env import environment, get
+from stack.ops import secretfiles
+from stack.runtime.env import environment, get
 
 if __name__ == "__main__":
     # As the first process of a container, `migrate` and `wait` would not hear TERM without a handler.

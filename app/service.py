@@ -9,15 +9,15 @@ A role's options are environment variables, as LOG_LEVEL or WORKER_CONCURRENCY: 
 import os
 import sys
 
-from stack.env import APP_DIR, BadValue, environment
-from stack.variables import CAN_FORK
+from stack.runtime.env import APP_DIR, BadValue, environment
+from stack.runtime.variables import CAN_FORK
 
 USAGE = __doc__
 
 
 def run(role, env):
     """Become the process of `role`; returns an exit code only where it could not start, and on Windows."""
-    from stack.roles import ROLES, argv, problems
+    from stack.runtime.roles import ROLES, argv, problems
 
     if role not in ROLES:
         return fail(f"unknown role {role!r}: it must be one of {', '.join(ROLES)}.")
@@ -51,7 +51,7 @@ def main(arguments):
         case ["run", role]:
             return run(role, environment())
         case ["check", role] | ["check", role, "--ready"]:
-            from stack.checks import check
+            from stack.runtime.checks import check
 
             reason = check(role, environment() | {"SERVICE_ROLE": role}, ready=len(arguments) == 3)
             return fail(f"{role}: {reason}") if reason else 0

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
-from stack.env import environment
-from stack.proof import call
+from stack.ops.proof import call
+from stack.runtime.env import environment
 
 COUNT, SIZE = int(os.environ.get("CALLS", "1000000")), 1000
 

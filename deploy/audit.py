@@ -14,7 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from place import PROJECT, Stop
+from checkout import PROJECT, Stop
 
 AUDIT = Path(sys.executable).parent / "pip-audit"
 LOCKED = re.compile(r"^([a-z0-9][a-z0-9.-]*)(?:\[[^]]*\])?==([^\s;]+)[^\n\\]*((?:\\\n +--hash=\S+ ?)+)", re.MULTILINE)

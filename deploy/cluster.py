@@ -79,7 +79,7 @@ def up() -> None:
             kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
         except Stop as reason:
             raise Stop(f"{reason}\n{story(space)}\nk8s/README.md: It does not start") from None
-    proof = ("env", "PYTHONPATH=app", "python", "-m", "stack.proof")
+    proof = ("env", "PYTHONPATH=app", "python", "-m", "stack.ops.proof")
     print(kubectl(*space, "exec", "deployment/web", "-c", "app", "--", *proof), end="")
     text = " ".join(("kubectl", *space))
     print(f"""

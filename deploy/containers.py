@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from place import PROJECT, Stop
+from checkout import PROJECT, Stop
 
 
 def docker(*arguments: str, text: str | None = None) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import psutil
 
-from control import CONF, RUN, SOCKET
-from place import PROJECT, ROLES, Stop
-from stack.env import get
-from stack.roles import problems
+from checkout import PROJECT, ROLES, Stop
+from stack.runtime.env import get
+from stack.runtime.roles import problems
+from supervision import CONF, RUN, SOCKET
 
 
 def preflight(env: dict[str, str]) -> None:
@@ -32,7 +32,7 @@ def preflight(env: dict[str, str]) -> None:
         raise Stop(f"STOP_GRACE={get('STOP_GRACE', env)} exceeds stopwaitsecs={waits}: raise it in supervisord.conf")
     if Path(get("RUN_DIR", env)).resolve() != RUN.resolve():
         raise Stop(f"RUN_DIR={get('RUN_DIR', env)}: under supervisord it is {RUN}; take the variable out")
-    find = [sys.executable, "deploy/redis.py", "--find"]
+    find = [sys.executable, "deploy/redis_server.py", "--find"]
     if (server := subprocess.run(find, cwd=PROJECT, capture_output=True, text=True, check=False)).returncode:
         raise Stop(server.stderr.strip())
     free_ports(env)

@@ -3,8 +3,8 @@
 import csv
 import time
 
+from checkout import Stop
 from containers import containers, docker, inspect
-from place import Stop
 
 FIND_WITHIN = 20  # seconds for a healthy web to be found by the proxy
 DRAIN_WITHIN = 40  # seconds for requests that run; `wait` holds one for 30 at most

@@ -12,8 +12,8 @@ from collections import Counter
 from contextlib import suppress
 
 import proxy
+from checkout import Stop
 from containers import alone, containers, docker, image_id, image_name, images, inspect
-from place import Stop
 
 # In the order in which they are replaced. Workers come first: from the new web on there may be tasks that an old
 # worker does not know.

@@ -6,8 +6,8 @@ python3 deploy/rotate_secret.py <service/name>     or without a name: list them
 import signal
 import sys
 
+from checkout import Stop
 from containers import alone, containers, docker, image_id, image_name, images
-from place import Stop
 from rollout import ROLES, reload_users, replace, roll
 
 # Which roles read a secret that is not theirs alone; a role's own Redis password needs no line here.

@@ -18,8 +18,8 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
+from checkout import PROJECT, Stop
 from containers import docker
-from place import PROJECT, Stop
 
 FOLDER = PROJECT / "dist" / "sbom"
 # Runs in the image, by a Python of whichever version that has.

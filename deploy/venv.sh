@@ -18,7 +18,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 fi
 missing=() redis=()
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-if ! "$python" deploy/redis.py --find >/dev/null 2>&1; then
+if ! "$python" deploy/redis_server.py --find >/dev/null 2>&1; then
   if "$python" -c 'import sys; sys.exit(sys.version_info[:2] not in [(3, 11), (3, 12)])'; then
     redis=(-r requirements/redis.txt)
   else
@@ -39,5 +39,5 @@ fi
 echo "installing the locked requirements into .venv (half a minute the first time) ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
   -r requirements/base.txt -r requirements/vm.txt ${redis[@]+"${redis[@]}"}
-.venv/bin/python deploy/redis.py --find >/dev/null
+.venv/bin/python deploy/redis_server.py --find >/dev/null
 touch .venv/.installed

@@ -19,13 +19,13 @@ from xmlrpc.client import Fault
 
 import psutil
 
-from control import CONF, RUN, SOCKET, effective_environment, names, run, supervisor
-from place import PROJECT, Stop
+from checkout import PROJECT, Stop
 from preflight import preflight, stop_waits
-from proof import addresses, not_ready, wait_ready
-from stack import secretfiles
-from stack.env import BadValue, get
-from stack.proof import Failed, Waits, base, prove
+from readiness import addresses, not_ready, wait_ready
+from stack.ops import secretfiles
+from stack.ops.proof import Failed, Waits, base, prove
+from stack.runtime.env import BadValue, get
+from supervision import CONF, RUN, SOCKET, effective_environment, names, run, supervisor
 
 COPIES = RUN / "supervisor.d"
 NEXT = """

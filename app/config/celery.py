@@ -2,12 +2,12 @@
 
 import os
 
-from stack import breaker
-from stack.celeryconf import configuration
-from stack.env import environment, get
-from stack.native import break_is_interrupt
+from stack.broker import breaker
+from stack.broker.configuration import configuration
+from stack.runtime.env import environment, get
+from stack.runtime.native import break_is_interrupt
 from stack.task import App
-from stack.worker import install_steps
+from stack.worker.worker import install_steps
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

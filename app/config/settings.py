@@ -1,14 +1,14 @@
 """Django's settings: production by default; every value that differs by place comes from the environment.
 
-The variables are declared in stack/variables.py; `.env.example` lists them with their meaning.
+The variables are declared in stack/runtime/variables.py; `.env.example` lists them with their meaning.
 """
 
 import warnings
 from pathlib import Path
 from typing import Any
 
-from stack import logs
-from stack.env import environment, get
+from stack.runtime import logs
+from stack.runtime.env import environment, get
 
 ENV = environment()
 ROLE = get("SERVICE_ROLE", ENV)
@@ -37,21 +37,21 @@ INSTALLED_APPS = [
     *PROJECT_APPS,
 ]
 MIDDLEWARE = [
-    "stack.proxies.TrustedProxies",
-    "stack.middleware.Probes",
+    "stack.http.proxies.TrustedProxies",
+    "stack.http.middleware.Probes",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "stack.middleware.Requests",
-    "stack.uploads.Uploads",
-    "stack.middleware.ApiErrors",
+    "stack.http.middleware.Requests",
+    "stack.http.uploads.Uploads",
+    "stack.http.middleware.ApiErrors",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler", "stack.uploads.TemporaryFile"]
-DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # stack.guard has the limit of each call
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler", "stack.http.uploads.TemporaryFile"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 6 * 1024 * 1024  # stack.http.guard has the limit of each call
 
 # ---- Database and mail --------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ if DATABASE_PASSWORD := get("DATABASE_PASSWORD", ENV):
     DATABASES["default"]["PASSWORD"] = DATABASE_PASSWORD
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # A server that hangs must not hold a request longer than one that is down. Only the web waits for so short a time
-    # (stack/database.py); elsewhere psycopg makes two seconds of it.
+    # (stack/http/database.py); elsewhere psycopg makes two seconds of it.
     DATABASES["default"]["OPTIONS"] = {"connect_timeout": 1} | DATABASES["default"].get("OPTIONS", {})
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers of several processes wait for each other instead of failing with "database is locked".
@@ -90,10 +90,10 @@ if WHITENOISE_USE_FINDERS := not STATIC_ROOT.is_dir():
     warnings.filterwarnings("ignore", "No directory at", UserWarning)
 LOGGING = logs.logging_config(get("LOG_LEVEL", ENV), get("LOG_FORMAT", ENV))
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
-IPWARE_META_PRECEDENCE_ORDER = ("REMOTE_ADDR",)  # the `ip` of each line; stack.proxies has put the client there
+IPWARE_META_PRECEDENCE_ORDER = ("REMOTE_ADDR",)  # the `ip` of each line; stack.http.proxies has put the client there
 
 # ---- Security behind a proxy that ends TLS ------------------------------------------------------
-# No SECURE_PROXY_SSL_HEADER: stack.proxies knows which proxy may say that a request came by TLS.
+# No SECURE_PROXY_SSL_HEADER: stack.http.proxies knows which proxy may say that a request came by TLS.
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
 SILENCED_SYSTEM_CHECKS = [
@@ -102,7 +102,7 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 # ---- Celery -------------------------------------------------------------------------------------
-# The broker, the result backend and everything that differs by role: stack/celeryconf.py.
+# The broker, the result backend and everything that differs by role: stack/broker/configuration.py.
 
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]

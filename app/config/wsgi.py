@@ -15,7 +15,7 @@ verify()
 app.loader.import_default_modules()
 app.finalize()
 
-from stack.api import api  # noqa: E402 (it needs the apps)
+from stack.http.api import api  # noqa: E402 (it needs the apps)
 
 # So is a token that cannot be read an error of the start. An API without the guard is one by now: the import of the
 # tasks runs Django's checks, which import the URLs.

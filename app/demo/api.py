@@ -9,8 +9,8 @@ from ninja.errors import HttpError
 from ninja.files import UploadedFile
 
 from demo import store
-from stack.api import Problem
-from stack.guarded import Router, takes_upload
+from stack.http.api import Problem
+from stack.http.guarded import Router, takes_upload
 
 router = Router(tags=["datasets"])
 MAX_CSV = 5 * 1024 * 1024

@@ -4,7 +4,7 @@ from typing import Any
 
 import structlog
 
-from stack import counters
+from stack.state import counters
 from stack.task import Task
 
 logger = structlog.get_logger(__name__)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from celery.schedules import crontab
 
-from stack.schedules import last_business_day
+from stack.state.schedules import last_business_day
 
 SCHEDULES = {
     "add_every_30_seconds": {"task": "add", "schedule": 30.0, "args": (14, 5)},

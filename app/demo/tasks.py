@@ -12,7 +12,7 @@ from pydantic import Field
 from demo.base import HookedTask
 from demo.statistics import summary
 from demo.store import keep_report, read_rows
-from stack.schemas import Number
+from stack.state.schemas import Number
 
 logger = structlog.get_logger(__name__)
 demo_task: dict[str, Any] = {"base": HookedTask, "api": True}

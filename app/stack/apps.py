@@ -18,8 +18,11 @@ class StackConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from stack import database, receivers  # noqa: F401 (importing the latter connects them)
+        from stack import receivers  # noqa: F401 (importing the latter connects them)
+        from stack.http import database
+        from stack.runtime import serving
 
+        serving.checks[:] = [verify]
         register(environment_fits)
         register(deployment_is_safe, Tags.security, deploy=True)
         if settings.ROLE == "web":
@@ -54,7 +57,7 @@ def risks(resolve: bool) -> list[CheckMessage]:
     """The weaknesses of this role as messages. `resolve` may wait for name servers."""
     from django.conf import settings
 
-    from stack.exposure import weaknesses
+    from stack.runtime.exposure import weaknesses
 
     found = weaknesses(settings.ROLE, settings.ENV, settings.ALLOWED_HOSTS, settings.DEBUG, resolve)
     return [DjangoWarning(text, id=name) for name, text in found]
@@ -66,8 +69,8 @@ def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
     from django.conf import settings
     from django.utils.module_loading import autodiscover_modules
 
-    from stack.exposure import open_api
-    from stack.roles import contradictions, versions
+    from stack.runtime.exposure import open_api
+    from stack.runtime.roles import contradictions, versions
     from stack.safety import check_configuration
 
     env, role = settings.ENV, settings.ROLE

@@ -1,6 +1,6 @@
 """What a project's own Celery settings and tasks would break, found before a role serves.
 
-stack/celeryconf.py has the reasons beside the values that are safe.
+stack/broker/configuration.py has the reasons beside the values that are safe.
 """
 
 import inspect
@@ -11,12 +11,12 @@ from typing import Any
 
 from celery.app.routes import MapRoute, prepare
 
-from stack import queues
-from stack.celeryconf import broker_url, transport_options
-from stack.env import get
-from stack.names import problem
-from stack.roles import max_delay
-from stack.routing import ReservedQueue
+from stack.broker.configuration import broker_url, transport_options
+from stack.broker.routing import ReservedQueue
+from stack.runtime.env import get
+from stack.runtime.names import problem
+from stack.runtime.roles import max_delay
+from stack.state import queues
 
 logger = logging.getLogger(__name__)
 JSON = ("json", "application/json")
@@ -40,7 +40,7 @@ def check_configuration(conf: Any, role: str, env: dict[str, str], tasks: Iterab
     found += [f"CELERY_{name.upper()} {why}" for name, why in REFUSED.items() if conf[name]]
     if role == "web" and conf.result_backend_always_retry:
         found.append("CELERY_RESULT_BACKEND_ALWAYS_RETRY makes web requests hang while Redis is down: remove it.")
-    if not str(conf.result_backend).startswith("stack.backend:RedisBackend+"):
+    if not str(conf.result_backend).startswith("stack.broker.backend:RedisBackend+"):
         found.append("CELERY_RESULT_BACKEND puts results where the API does not look: remove it, they go to REDIS_URL.")
     url = broker_url(role, env)
     for name in ("broker_url", "broker_read_url", "broker_write_url"):

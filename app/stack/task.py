@@ -9,15 +9,15 @@ from celery.result import AsyncResult as CeleryAsyncResult
 from kombu.utils.objects import cached_property
 from kombu.utils.uuid import uuid
 
-from stack import records
-from stack.celeryconf import soft_limit
-from stack.schemas import MARK, Misfit, misfit
+from stack.broker.configuration import soft_limit
+from stack.state import records
+from stack.state.schemas import MARK, Misfit, misfit
 
 
 class AsyncResult(CeleryAsyncResult):
     def then(self, callback: Any, on_error: Any = None, weak: bool = False) -> Any:
         """As Celery's, without a subscription: a group calls this for each of its members, on a connection that a
-        web process never reads (see stack/backend.py). `get` subscribes itself."""
+        web process never reads (see stack/broker/backend.py). `get` subscribes itself."""
         return self.on_ready.then(callback, on_error)
 
 
@@ -25,9 +25,9 @@ class App(Celery):
     """Celery's application whose every send is recorded first, whoever sends: a view, a task, a canvas, beat."""
 
     task_cls = "stack.task:Task"
-    amqp_cls = "stack.routing:AMQP"
-    events_cls = "stack.events:Events"
-    control_cls = "stack.mailboxes:Control"
+    amqp_cls = "stack.broker.routing:AMQP"
+    events_cls = "stack.broker.events:Events"
+    control_cls = "stack.broker.mailboxes:Control"
 
     @cached_property
     def AsyncResult(self) -> Any:  # noqa: N802 (Celery's name)

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from place import Stop
-from stack.env import redis_url
+from checkout import Stop
+from stack.runtime.env import redis_url
 
 # Database 0 is where other projects keep theirs.
 FOUND = "redis://default@127.0.0.1:6379/9"
@@ -42,8 +42,9 @@ def choose(env: dict[str, str]) -> tuple[dict[str, str], str, list[str]]:
 def refusal(env: dict[str, str]) -> str | None:
     """Why the Redis of REDIS_URL cannot be used, or None when it can."""
     import redis
-    from stack.celeryconf import broker_url
-    from stack.connections import server_problem
+
+    from stack.broker.configuration import broker_url
+    from stack.broker.connections import server_problem
 
     env = env | {"SERVICE_ROLE": "worker"}
     client = redis.Redis.from_url(broker_url("worker", env), socket_connect_timeout=2, socket_timeout=2, retry=None)

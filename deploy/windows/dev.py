@@ -16,7 +16,7 @@ DEPLOY = Path(__file__).resolve().parent.parent
 VENV = DEPLOY.parent / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = [DEPLOY.parent / "requirements" / f"{group}.txt" for group in ("base", "windows")]
-# Behind what is installed: deploy/redis.py must not stand for the package of that name.
+# Behind what is installed: deploy/redis_server.py must not stand for the package of that name.
 sys.path.append(str(DEPLOY))
 
 
@@ -47,7 +47,7 @@ def enter_venv() -> int:
 
 def environment_of_roles() -> dict[str, str]:
     """The process's environment and .env, with what development on Windows needs where neither says otherwise."""
-    from stack.env import environment
+    from stack.runtime.env import environment
 
     env = environment()
     for name, value in {"LOG_FORMAT": "console", "WORKER_POOL": "eventlet", "WEB_SERVER": "django"}.items():
@@ -65,8 +65,8 @@ def preflight(env: dict[str, str], ports: dict[str, int]) -> None:
     """
     import socket
 
-    from place import ROLES, Stop
-    from stack.roles import problems
+    from checkout import ROLES, Stop
+    from stack.runtime.roles import problems
 
     if found := list(dict.fromkeys(text for role in ROLES for text in problems(role, env | {"SERVICE_ROLE": role}))):
         raise Stop("\n".join(found))
@@ -80,10 +80,10 @@ def main() -> int:
     from broker import choose
     from console import Console, Program
 
-    from place import PROJECT, ROLES
-    from stack import secretfiles
-    from stack.env import APP_DIR, get
-    from stack.roles import argv
+    from checkout import PROJECT, ROLES
+    from stack.ops import secretfiles
+    from stack.runtime.env import APP_DIR, get
+    from stack.runtime.roles import argv
 
     begun = time.monotonic()
     env = environment_of_roles()
@@ -118,9 +118,9 @@ def prove_all(console, env, begun):  # type: ignore[no-untyped-def]
     import contextlib
     import io
 
-    from place import ROLES, Stop
-    from proof import addresses, wait_ready
-    from stack.proof import Failed, Waits, prove
+    from checkout import ROLES, Stop
+    from readiness import addresses, wait_ready
+    from stack.ops.proof import Failed, Waits, prove
 
     try:
         wait_ready(env, list(ROLES), 120)
@@ -140,9 +140,9 @@ def prove_all(console, env, begun):  # type: ignore[no-untyped-def]
 if __name__ == "__main__":
     if Path(sys.prefix).resolve() != VENV.resolve():
         sys.exit(enter_venv())
-    import place  # noqa: F401 (it puts app/ on the path)
-    from place import Stop
-    from stack.env import BadValue
+    import checkout  # noqa: F401 (it puts app/ on the path)
+    from checkout import Stop
+    from stack.runtime.env import BadValue
 
     try:
         sys.exit(main())

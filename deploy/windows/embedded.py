@@ -21,8 +21,8 @@ from fakeredis import TcpFakeServer  # noqa: E402
 from fakeredis._clients import _tcp_server  # noqa: E402
 from fakeredis._socket import FakeSocket  # noqa: E402
 
-from stack.env import environment, get  # noqa: E402
-from stack.rights import USERS  # noqa: E402
+from stack.broker.rights import USERS  # noqa: E402
+from stack.runtime.env import environment, get  # noqa: E402
 
 _hello, _blocking = FakeSocket.hello, FakeSocket._blocking
 

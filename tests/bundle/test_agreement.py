@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from stack import __version__, secretfiles
-from stack.env import get
-from stack.roles import ROLES
-from stack.worker import HAND_BACK
+from stack import __version__
+from stack.ops import secretfiles
+from stack.runtime.env import get
+from stack.runtime.roles import ROLES
+from stack.worker.worker import HAND_BACK
 from tests.bundle.matches import matches
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -134,7 +135,7 @@ def test_redis_conf_keeps_every_queued_task() -> None:
 
 
 def test_redis_7_0_is_not_told_of_a_command_that_it_refuses_to_know(tmp_path: Path) -> None:
-    acl_for = runpy.run_path(str(PROJECT / "deploy/redis.py"))["acl_for"]
+    acl_for = runpy.run_path(str(PROJECT / "deploy/redis_server.py"))["acl_for"]
     secretfiles.make(tmp_path)
     text = secretfiles.acl(tmp_path)
     for server, named in (((6, 2), True), ((7, 0), False), ((7, 2), True), ((8, 0), True)):
@@ -175,7 +176,7 @@ def test_a_password_stays_known_to_redis_until_its_rotation_ends(tmp_path: Path)
 def test_the_end_of_one_rotation_leaves_what_another_still_needs(tmp_path: Path) -> None:
     secretfiles.make(tmp_path)
     old = {role: (tmp_path / role / "redis_password").read_text() for role in ("web", "beat")}
-    command = (sys.executable, "-m", "stack.secretfiles", tmp_path)
+    command = (sys.executable, "-m", "stack.ops.secretfiles", tmp_path)
     for arguments in (("--rotate", "web/redis_password"), ("--rotate", "beat/redis_password")):
         subprocess.run([*command, *arguments], cwd=PROJECT / "app", check=True, capture_output=True)
     subprocess.run([*command, "--finish", "beat/redis_password"], cwd=PROJECT / "app", check=True, capture_output=True)
@@ -199,7 +200,7 @@ def test_in_containers_an_own_secret_wins_and_belongs_to_its_reader(tmp_path: Pa
 def test_a_secret_for_an_unknown_service_is_one_line_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "own" / "wbe").mkdir(parents=True)
     (tmp_path / "own" / "wbe" / "api_token").write_text("mine")
-    command = [sys.executable, "-m", "stack.secretfiles", tmp_path / "secrets", "--containers", tmp_path / "own"]
+    command = [sys.executable, "-m", "stack.ops.secretfiles", tmp_path / "secrets", "--containers", tmp_path / "own"]
     done = subprocess.run(command, cwd=PROJECT / "app", capture_output=True, text=True, check=False)
 
     assert done.returncode != 0

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from stack import __version__
-from stack.env import VARS
+from stack.runtime.env import VARS
 from tests.bundle.matches import matches
 from tests.e2e.supervisor import CHECKOUT
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from stack.variables import VARS, example
+from stack.runtime.variables import VARS, example
 from tests.bundle.matches import matches
 
 PROJECT = Path(__file__).resolve().parents[2]

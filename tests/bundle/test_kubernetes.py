@@ -11,10 +11,11 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from stack import __version__, secretfiles
-from stack.env import VARS, get
-from stack.roles import ROLES, problems
-from stack.worker import HAND_BACK
+from stack import __version__
+from stack.ops import secretfiles
+from stack.runtime.env import VARS, get
+from stack.runtime.roles import ROLES, problems
+from stack.worker.worker import HAND_BACK
 from tests.bundle.rendering import ALL, K8S, PROJECT, app_of, combinations, environment_of, pod_of, render, workloads
 
 # The oldest and the newest Kubernetes that the README supports.

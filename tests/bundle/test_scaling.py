@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from kombu.transport.redis import PRIORITY_STEPS, Channel
 
-from stack.celeryconf import configuration
-from stack.env import get
+from stack.broker.configuration import configuration
+from stack.runtime.env import get
 from tests.bundle.rendering import ALL, pod_of, render
 
 KEDA = "k8s/components/autoscaling-keda#0"

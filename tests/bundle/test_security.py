@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from stack.roles import ROLES
+from stack.runtime.roles import ROLES
 from tests.bundle.matches import matches
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ def test_the_table_of_trust_has_every_role_and_every_service() -> None:
 
 
 def test_each_role_of_the_table_has_the_secrets_that_it_is_given() -> None:
-    from stack.secretfiles import CONTAINER_FILES
+    from stack.ops.secretfiles import CONTAINER_FILES
 
     rows = dict(matches(r"^\| `(\w+)` \| ([^|]+) \|", PAGE, least=6))
     for role, files in CONTAINER_FILES.items():
@@ -36,7 +36,7 @@ def test_each_role_of_the_table_has_the_secrets_that_it_is_given() -> None:
 
 
 def test_the_limits_of_the_page_are_those_of_the_code() -> None:
-    from stack.exposure import LEAST_PASSWORD, LEAST_TOKEN
+    from stack.runtime.exposure import LEAST_PASSWORD, LEAST_TOKEN
 
     assert f"The token has at least {LEAST_TOKEN} characters" in PAGE
     assert f"Flower's password has at least {LEAST_PASSWORD} characters" in PAGE

@@ -56,7 +56,7 @@ def test_a_deploy_under_load_fails_no_request_and_loses_no_task(stack: Compose, 
 @pytest.mark.parametrize(
     ("role", "file"),
     [
-        pytest.param("worker", "app/stack/consumer.py", id="worker"),
+        pytest.param("worker", "app/stack/worker/consumer.py", id="worker"),
         pytest.param("web", "app/gunicorn.conf.py", id="web", marks=pytest.mark.slow),
     ],
 )

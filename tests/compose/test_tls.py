@@ -90,7 +90,7 @@ def runs(client: Client) -> int:
 # Every way in which a role asks Redis, each with how it fails.
 ASK = """
 from celery import current_app as app
-from stack.connections import client
+from stack.broker.connections import client
 asks = [client().ping, app.backend.client.ping, app.connection_for_write().connect]
 if "redbeat_redis_url" in app.conf:
     from redbeat.schedulers import get_redis

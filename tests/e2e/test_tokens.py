@@ -45,7 +45,7 @@ def test_with_a_token_set_every_api_call_needs_it(guarded: Operated) -> None:
     for answer in held:
         stranger.error(answer, 429)
         assert 1 <= int(answer.headers["Retry-After"]) <= 60
-    assert re.search("wrong API token.*stack.guard", guarded.logs("web"))
+    assert re.search("wrong API token.*stack.http.guard", guarded.logs("web"))
 
     assert Client(guarded.base_url, TOKEN).run("add", 2, 3)["result"] == 5
     assert TOKEN not in guarded.logs()

@@ -157,7 +157,7 @@ def test_a_backlog_is_no_fault_of_the_proof(stack: Kubernetes, api: Client) -> N
     for task_id in tasks[:slots]:
         api.reaches(task_id, "STARTED")
     pod = stack.names("web")[0]
-    proof = stack.run("exec", pod, "-c", "app", "--", "env", "PYTHONPATH=app", "python", "-m", "stack.proof")
+    proof = stack.run("exec", pod, "-c", "app", "--", "env", "PYTHONPATH=app", "python", "-m", "stack.ops.proof")
     assert proof.returncode == 0, proof
     assert "add(2, 3) has its turn later" in proof.stdout
     for task_id in tasks[slots:]:

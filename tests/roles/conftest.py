@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import redis
+
 from tests.machine import patience
 from tests.waiting import Process, wait_until
 
@@ -43,7 +43,9 @@ class Redis:
         self.start()
 
     def start(self) -> None:
-        program = subprocess.check_output([sys.executable, PROJECT / "deploy/redis.py", "--find"], text=True).strip()
+        program = subprocess.check_output(
+            [sys.executable, PROJECT / "deploy/redis_server.py", "--find"], text=True
+        ).strip()
         options = [
             "--port",
             str(self.port),

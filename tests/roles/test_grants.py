@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stack import rights
+from stack.broker import rights
 from tests.roles.conftest import PASSWORD, PROJECT, Redis
 
 ACL_FOR = runpy.run_path(str(PROJECT / "deploy" / "redis.py"))["acl_for"]

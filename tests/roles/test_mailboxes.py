@@ -16,7 +16,7 @@ from celery import Celery
 from kombu import Exchange
 
 import redis
-from stack import rights
+from stack.broker import rights
 from tests.roles.conftest import PASSWORD, PROJECT, Redis, Role
 from tests.waiting import wait_until
 
@@ -25,7 +25,7 @@ ACL_FOR = runpy.run_path(str(PROJECT / "deploy" / "redis.py"))["acl_for"]
 # Flower's own application, with a question on each line and its answers after it.
 FLOWER = """
 import json, sys
-from stack.flower import app
+from stack.monitoring.flower import app
 for line in sys.stdin:
     method, arguments = json.loads(line)
     try:

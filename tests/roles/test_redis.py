@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import redis
-from stack import secretfiles
+from stack.ops import secretfiles
 from tests.roles.conftest import PROJECT, free_port
 from tests.waiting import wait_until
 

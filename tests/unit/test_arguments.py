@@ -6,7 +6,7 @@ import pytest
 from celery import current_app
 
 from stack.apps import environment_fits
-from stack.schemas import api_tasks, arguments_model, bind
+from stack.state.schemas import api_tasks, arguments_model, bind
 
 pytest.importorskip("demo", reason="the tasks of app/demo are its examples")
 

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 import redis
-from stack import breaker
+from stack.broker import breaker
 
 PONG = b"+PONG\r\n"
 APP = Path(__file__).resolve().parents[2] / "app"
@@ -160,4 +160,4 @@ def test_the_webs_broker_connections_are_the_guarded_ones() -> None:
     code = "import config.celery; from kombu.transport.redis import Channel; print(Channel.connection_class.__module__)"
     env = os.environ | {"PYTHONPATH": str(APP), "SERVICE_ROLE": "web"}
     ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
-    assert ran.stdout.strip() == "stack.breaker", ran.stderr
+    assert ran.stdout.strip() == "stack.broker.breaker", ran.stderr

@@ -8,8 +8,8 @@ from celery import current_app
 from celery.app.routes import Router, prepare
 from fakeredis import FakeRedis
 
-from stack import canvas, canvas_state, records
-from stack.canvas import Pairs, plan_chunks, plan_map
+from stack.state import canvas, canvas_state, records
+from stack.state.canvas import Pairs, plan_chunks, plan_map
 
 add = pytest.importorskip("demo.tasks", reason="the tasks of app/demo are its examples").add
 ITEMS = [[1, 2], [3, 4], [5, 6]]

@@ -15,8 +15,8 @@ from celery import current_app
 from celery.utils.collections import AttributeDict
 from django.conf import settings
 
-from stack.celeryconf import configuration, transport_options
-from stack.connections import server_problem
+from stack.broker.configuration import configuration, transport_options
+from stack.broker.connections import server_problem
 from stack.safety import _transport, check_configuration
 
 APP = Path(__file__).parents[2] / "app"
@@ -167,7 +167,7 @@ def test_celery_still_connects_where_the_pauses_are_bounded() -> None:
     source = inspect.getsource(celery.worker.consumer.consumer.Consumer.ensure_connected)
     assert "conn = conn.ensure_connection(" in source
     assert "interval_" not in source
-    assert configuration("worker", ENV)["worker_consumer"] == "stack.consumer:Consumer"
+    assert configuration("worker", ENV)["worker_consumer"] == "stack.worker.consumer:Consumer"
 
 
 def test_celery_still_keeps_what_the_stop_reads() -> None:

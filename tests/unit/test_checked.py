@@ -7,7 +7,7 @@ import pytest
 
 from config.celery import app
 from stack.apps import environment_fits
-from stack.schemas import FROM_API
+from stack.state.schemas import FROM_API
 
 
 @pytest.fixture

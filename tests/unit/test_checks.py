@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.checks import check
+from stack.runtime.checks import check
 
 SERVICE = Path(__file__).parents[2] / "app" / "service.py"
 

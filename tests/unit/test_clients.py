@@ -1,7 +1,7 @@
 """The limit of requests that one client may have under way."""
 
-from stack.clients import Clients
-from stack.networks import networks
+from stack.http.clients import Clients
+from stack.runtime.networks import networks
 
 
 def test_a_client_is_counted_until_its_request_ends() -> None:

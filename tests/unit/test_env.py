@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.env import BadValue, environment, get, loop_limit, redis_url
-from stack.variables import VARS
+from stack.runtime.env import BadValue, environment, get, loop_limit, redis_url
+from stack.runtime.variables import VARS
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_wrong_url_is_not_repeated_because_it_may_hold_a_password(name: str) -
 
 
 def test_a_relative_path_counts_from_the_projects_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stack.env.PROJECT_DIR", str(tmp_path))
+    monkeypatch.setattr("stack.runtime.env.PROJECT_DIR", str(tmp_path))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "key").write_text("a key")
     for folder in (tmp_path / "mine", Path("/")):

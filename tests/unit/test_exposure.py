@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.exposure import is_local, open_api, weaknesses
-from stack.roles import contradictions, problems
+from stack.runtime.exposure import is_local, open_api, weaknesses
+from stack.runtime.roles import contradictions, problems
 
 PROJECT = Path(__file__).parents[2]
 GOOD = {"SECRET_KEY": "0123456789" * 6, "REDIS_PASSWORD": "word", "FLOWER_PASSWORD": "flower-secret"}
@@ -63,7 +63,8 @@ def test_an_open_api_that_others_reach_is_refused(env: dict[str, str], refused: 
         (
             "-c",
             "import sys; sys.path.insert(0, 'deploy');"
-            "from preflight import preflight; from stack.env import environment; preflight(environment('none'))",
+            "from preflight import preflight; from stack.runtime.env import environment;"
+            "preflight(environment('none'))",
         ),
         ("-c", "import sys; sys.path.insert(0, 'app'); import config.wsgi"),
         ("app/manage.py", "check"),
@@ -173,7 +174,7 @@ def test_the_start_and_the_check_say_the_same_of_a_weak_place() -> None:
 
 
 def test_flower_says_at_its_start_that_its_password_is_short(tmp_path: Path) -> None:
-    code = "import sys; sys.path.insert(0, 'app'); import stack.flower"
+    code = "import sys; sys.path.insert(0, 'app'); import stack.monitoring.flower"
     for password, count in (("short", 1), ("p" * 12, 0)):
         start = run("-c", code, SERVICE_ROLE="flower", FLOWER_PASSWORD=password, RUN_DIR=str(tmp_path))
         assert start.returncode == 0, start.stderr
@@ -181,6 +182,6 @@ def test_flower_says_at_its_start_that_its_password_is_short(tmp_path: Path) -> 
 
 
 def test_make_up_ends_with_what_weakens_the_stack() -> None:
-    code = "import sys; sys.path.insert(0, 'deploy'); import os; from proof import addresses; addresses(os.environ)"
+    code = "import sys; sys.path.insert(0, 'deploy'); import os; from readiness import addresses; addresses(os.environ)"
     assert "warning" not in run("-c", code).stdout
     assert "\nwarning: API_TOKEN has 5 characters" in run("-c", code, API_TOKEN="short").stdout

@@ -20,12 +20,12 @@ from ninja import NinjaAPI
 from ninja import Router as PlainRouter
 
 import config.urls
-from stack import tasks_api, views
-from stack.api import api
-from stack.guard import MAX_BODY, UPLOAD_OVERHEAD
-from stack.guarded import GuardedAPI, Router, takes_upload
-from stack.guesses import Guesses
-from stack.places import address_of
+from stack.http import tasks_api, views
+from stack.http.api import api
+from stack.http.guard import MAX_BODY, UPLOAD_OVERHEAD
+from stack.http.guarded import GuardedAPI, Router, takes_upload
+from stack.http.places import address_of
+from stack.runtime.guesses import Guesses
 
 APP = Path(__file__).parents[2] / "app"
 TOKEN = "a-token-of-this-test"
@@ -313,7 +313,7 @@ def test_errors_outside_the_calls_have_the_shape_of_errors_too() -> None:
 def test_calls_on_an_api_without_the_guard_stop_the_start() -> None:
     bare = NinjaAPI(title="shop", urls_namespace="bare")
     bare.add_router("/tasks", tasks_api.router)
-    with pytest.raises(ImproperlyConfigured, match=r"stack\.tasks_api.*'shop'.*GuardedAPI"):
+    with pytest.raises(ImproperlyConfigured, match=r"stack\.http\.tasks_api.*'shop'.*GuardedAPI"):
         _ = bare.urls
 
     nested = PlainRouter()
@@ -349,11 +349,11 @@ def test_a_namespace_changes_no_address_in_an_answer() -> None:
 def test_the_web_role_does_not_start_with_an_unguarded_api(tmp_path: Path) -> None:
     (tmp_path / "bare.py").write_text("from config.settings import *\nROOT_URLCONF = 'bare_urls'\n")
     (tmp_path / "bare_urls.py").write_text(
-        "import stack.api\n"
+        "import stack.http.api\n"
         "from django.urls import path\n"
         "from ninja import NinjaAPI\n"
         "theirs = NinjaAPI(title='theirs', urls_namespace='theirs')\n"
-        "theirs.add_router('/tasks', 'stack.tasks_api.router')\n"
+        "theirs.add_router('/tasks', 'stack.http.tasks_api.router')\n"
         "urlpatterns = [path('v1/', theirs.urls)]\n"
     )
     ran = subprocess.run(
@@ -365,5 +365,6 @@ def test_the_web_role_does_not_start_with_an_unguarded_api(tmp_path: Path) -> No
     )
     assert ran.returncode == 1
     assert (
-        "ImproperlyConfigured: The calls of stack.tasks_api would be open to everybody: the API 'theirs'" in ran.stderr
+        "ImproperlyConfigured: The calls of stack.http.tasks_api would be open to everybody: the API 'theirs'"
+        in ran.stderr
     )

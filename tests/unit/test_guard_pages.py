@@ -12,10 +12,10 @@ from django.test import Client, RequestFactory, override_settings
 from django.urls import clear_script_prefix, include, path
 
 import config.urls
-from stack import logs
-from stack.api import api
-from stack.guesses import Guesses
-from stack.schemas import api_tasks
+from stack.http.api import api
+from stack.runtime import logs
+from stack.runtime.guesses import Guesses
+from stack.state.schemas import api_tasks
 
 TOKEN = "a-token-of-this-test"
 
@@ -106,14 +106,14 @@ def test_no_page_reads_a_body_that_it_does_not_want() -> None:
 # As docs for a ban tool have it; fail2ban writes <ADDR> for the group.
 LINES = {
     "json": r'"ip": "(?P<ip>[0-9a-f.:]+)".*"event": "wrong API token"',
-    "console": r"\] wrong API token +\[stack\.guard\] .*\bip=(?P<ip>[0-9a-f.:]+)",
+    "console": r"\] wrong API token +\[stack\.http\.guard\] .*\bip=(?P<ip>[0-9a-f.:]+)",
 }
 
 
 @pytest.mark.parametrize("style", LINES)
 def test_a_wrong_token_is_one_line_a_second_for_a_ban_tool(style: str) -> None:
     form = dict(logs.logging_config("ERROR", style)["formatters"]["line"])
-    seen, logger = StringIO(), logging.getLogger("stack.guard")
+    seen, logger = StringIO(), logging.getLogger("stack.http.guard")
     handler = logging.StreamHandler(seen)
     handler.setFormatter(form.pop("()")(**form))
     level = logger.level

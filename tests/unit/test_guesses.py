@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from stack.guesses import Guesses
+from stack.runtime.guesses import Guesses
 
 
 class Clock:

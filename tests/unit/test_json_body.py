@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.http import HttpRequest
 
-from stack.api import api
+from stack.http.api import api
 
 
 def refuse(constant: str) -> None:

@@ -1,15 +1,15 @@
 """What Redis refuses of one key, and what is an outage."""
 
 import pytest
+import redis
 from celery.beat import SchedulingError
 from fakeredis import FakeRedis
 from kombu.exceptions import OperationalError
 
-import redis
-from stack import keys, refusals
-from stack.connections import answer_of
-from stack.keys import Client, note_key
-from stack.scheduler import is_outage
+from stack.beat.scheduler import is_outage
+from stack.broker import keys, refusals
+from stack.broker.connections import answer_of
+from stack.broker.keys import Client, note_key
 
 WRONG = redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
 

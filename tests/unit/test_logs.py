@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from stack.logs import logging_config
+from stack.runtime.logs import logging_config
 
 FORGED = 'a\n2026-01-01T00:00:00Z [error] forged\r\x1b[2J\x85\u2028"}\n{"event": "forged"'
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stack.masks import masked
+from stack.broker.masks import masked
 from tests.waiting import best_of
 
 APP = Path(__file__).resolve().parents[2] / "app"
@@ -21,7 +21,7 @@ APP = Path(__file__).resolve().parents[2] / "app"
         ("redis://worker:s3cret@redis:6379/0", "redis://worker:********@redis:6379/0"),
         ("rediss://:s3cret@redis/0?ssl_cert_reqs=required", "rediss://:********@redis/0?ssl_cert_reqs=required"),
         ("smtp+tls://user:s3cret@mail:587", "smtp+tls://user:********@mail:587"),
-        ("stack.backend:RedisBackend+redis://worker:s3cret@h/0", "stack.backend:RedisBackend+redis://worker:********@h/0"),
+        ("stack.broker.backend:RedisBackend+redis://worker:s3cret@h/0", "stack.broker.backend:RedisBackend+redis://worker:********@h/0"),
         ("postgres://u:s3@cret@h/db", "postgres://u:********@h/db"),
         ("postgres://u:s3/cr:et@h/db", "postgres://u:********@h/db"),
         ("Error 111 connecting to redis://u:s3cret@h, twice amqp://v:s3cret@i", "Error 111 connecting to "

@@ -20,7 +20,7 @@ from kombu.transport.redis import Channel, MultiChannelPoller
 from prometheus_client import generate_latest
 from tornado.ioloop import IOLoop
 
-from stack.monitor import Listener, Monitor, Receiver
+from stack.monitoring.monitor import Listener, Monitor, Receiver
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_flower_keeps_the_newest_ten_thousand_tasks(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_names_of_flower_and_kombu_that_are_replaced_are_there() -> None:
-    """A version in which one of these fails needs a look at stack/monitor.py."""
+    """A version in which one of these fails needs a look at stack/monitoring/monitor.py."""
     source = inspect.getsource(flower.app.Flower.__init__)
     assert "events or Events(" in source
     assert "flower_app = Flower(" in inspect.getsource(flower.command.flower.callback)

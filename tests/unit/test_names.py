@@ -10,13 +10,15 @@ from kombu.transport.redis import Channel
 from redbeat.schedulers import RedBeatConfig
 
 from config.celery import app
-from stack import aside, names, queues, stored
-from stack.celeryconf import TRANSPORTS
-from stack.names import problem
-from stack.presence import NAMES
-from stack.roles import contradictions
-from stack.routing import ReservedQueue
+from stack.beat import aside
+from stack.broker.configuration import TRANSPORTS
+from stack.broker.routing import ReservedQueue
+from stack.runtime import names
+from stack.runtime.names import problem
+from stack.runtime.roles import contradictions
 from stack.safety import _queues
+from stack.state import queues, stored
+from stack.worker.presence import NAMES
 
 
 @pytest.mark.parametrize(

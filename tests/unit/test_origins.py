@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import RequestFactory, override_settings
 
-from stack.origins import objection
+from stack.http.origins import objection
 
 
 def judged(origin: str | None, host: str = "shop.example", secure: bool = False, **headers: str) -> str | None:

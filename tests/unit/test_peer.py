@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stack.peer import ANSWERS, Peer
+from stack.http.peer import ANSWERS, Peer
 
 
 @pytest.fixture

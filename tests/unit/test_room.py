@@ -7,8 +7,8 @@ import pytest
 from kombu.exceptions import OperationalError
 
 import redis
-from stack.refusals import AlmostFull, what_redis_said
-from stack.room import Room, _memory
+from stack.broker.refusals import AlmostFull, what_redis_said
+from stack.http.room import Room, _memory
 
 MIB = 1 << 20
 
@@ -64,7 +64,7 @@ def test_a_redis_without_a_limit_takes_everything() -> None:
 
 @pytest.mark.parametrize("info", [{}, {"maxmemory": 100}])
 def test_a_service_that_tells_less_takes_everything(monkeypatch: pytest.MonkeyPatch, info: dict[str, int]) -> None:
-    monkeypatch.setattr("stack.room.client", lambda: SimpleNamespace(info=lambda _: info))
+    monkeypatch.setattr("stack.http.room.client", lambda: SimpleNamespace(info=lambda _: info))
     take(Room(_memory, 80), 1000 * MIB)
 
 

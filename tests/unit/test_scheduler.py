@@ -6,16 +6,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import redis
 import time_machine
 from celery.schedules import crontab, schedule
 from fakeredis import FakeRedis
 from redbeat.schedulers import REDBEAT_REDIS_KEY, ensure_conf
 
-import redis
 from config.celery import app
-from stack import records
-from stack.entries import Entry, rescore
-from stack.scheduler import Scheduler
+from stack.beat.scheduler import Scheduler
+from stack.state import records
+from stack.state.entries import Entry, rescore
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 KEY = "redbeat:hourly"
@@ -152,7 +152,7 @@ def test_a_run_that_failed_just_before_an_outage_is_not_lost(
         return once
 
     monkeypatch.setattr(records, "accept", accept)
-    monkeypatch.setattr("stack.scheduler.describe", lambda *_: "a broken key")
+    monkeypatch.setattr("stack.beat.scheduler.describe", lambda *_: "a broken key")
     monkeypatch.setattr(Beat, "_wrong_key_of", lambda *_: None)
     monkeypatch.setattr("celery.Celery.send_task", lambda _, name, *__, **___: sent.append(name))
     beat = Beat(app=app)

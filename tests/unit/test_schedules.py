@@ -9,9 +9,9 @@ import time_machine
 from celery import Celery
 from celery.schedules import BaseSchedule, crontab, schedule
 
-from stack import schedules
-from stack.entries import Entry
-from stack.schedules import last_business_day
+from stack.state import schedules
+from stack.state.entries import Entry
+from stack.state.schedules import last_business_day
 
 
 def in_zone(zone: str, **arguments: Any) -> last_business_day:

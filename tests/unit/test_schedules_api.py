@@ -15,11 +15,13 @@ from fakeredis import FakeRedis
 from ninja.errors import HttpError
 from redbeat.schedulers import REDBEAT_REDIS_KEY
 
-import stack.api  # noqa: F401 (it imports the calls, and they take from it)
+import stack.http.api  # noqa: F401 (it imports the calls, and they take from it)
 from config.celery import app
-from stack import connections, entries, queues, schedules_api
-from stack.entries import Entry
-from stack.schedules_api import Options, ScheduleIn
+from stack.broker import connections
+from stack.http import schedules_api
+from stack.http.schedules_api import Options, ScheduleIn
+from stack.state import entries, queues
+from stack.state.entries import Entry
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MISSED = NOW - timedelta(days=3)

@@ -12,11 +12,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 from django.views.generic import TemplateView, View
 
-from stack.chunks import Chunks
-from stack.guard import UPLOAD_OVERHEAD
-from stack.incoming import LARGEST
-from stack.uploads import Ended, TemporaryFile, methods
-from stack.waiting import Places
+from stack.http.chunks import Chunks
+from stack.http.guard import UPLOAD_OVERHEAD
+from stack.http.incoming import LARGEST
+from stack.http.uploads import Ended, TemporaryFile, methods
+from stack.http.waiting import Places
 
 
 def view(request: HttpRequest) -> HttpResponse:

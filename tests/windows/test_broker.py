@@ -7,7 +7,7 @@ import pytest
 
 from tests.roles.conftest import PASSWORD, PROJECT, Redis, free_port
 
-# Behind what is installed: deploy/redis.py must not stand for the package of that name.
+# Behind what is installed: deploy/redis_server.py must not stand for the package of that name.
 sys.path += [str(PROJECT / "deploy"), str(PROJECT / "deploy" / "windows")]
 
 import broker

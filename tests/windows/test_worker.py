@@ -84,7 +84,7 @@ def test_a_second_ctrl_c_hands_back_at_once(run_worker: Start, send: Send, redis
 def test_redis_restarts_with_all_slots_busy_and_each_task_runs_once(
     pool: str, run_worker: Start, send: Send, redis_server: Redis
 ) -> None:
-    # On eventlet two things keep it alive, gossip (stack/roles.py) and the call in stack/green.py: either is enough
+    # On eventlet two things keep it alive, gossip (runtime/roles.py) and the call in worker/green.py: either is enough
     # for this test, and without both the worker ends.
     worker = run_worker(pool, WORKER_CONCURRENCY="1").wait_ready()
     tasks = [send("sleep", 12), send("sleep", 1)]

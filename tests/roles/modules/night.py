@@ -18,9 +18,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from config.celery import app  # noqa: E402
-from stack.entries import Entry  # noqa: E402
-from stack.heartbeat import Heartbeat  # noqa: E402
-from stack.scheduler import Scheduler  # noqa: E402
+from stack.beat.scheduler import Scheduler  # noqa: E402
+from stack.runtime.heartbeat import Heartbeat  # noqa: E402
+from stack.state.entries import Entry  # noqa: E402
 
 SCHEDULES = {
     "ten-minutes": schedule(600),

@@ -1,17 +1,17 @@
 """kombu's consumer in its event loop, with a message that arrives in the moment in which no slot is left.
 
-Prints where the message is: before stack.transport reads what kombu left, after it, and when the consumer has put back
-what it holds.
+Prints where the message is: before kombu's leavings are read, after that, and when the consumer has put back what it
+holds.
 """
 
 import os
 import time
 
+import redis
 from kombu import Connection, Consumer, Exchange, Queue
 from kombu.asynchronous import Hub, set_event_loop
 
-import redis
-from stack import transport
+from stack.broker import transport
 
 transport.install()
 options = {"sep": ":", "unacked_restore_interval": 3600}

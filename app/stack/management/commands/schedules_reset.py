@@ -2,16 +2,16 @@
 
 from typing import Any
 
+import redis
 from celery import current_app
 from django.core.management.base import BaseCommand, CommandError
 from kombu.exceptions import OperationalError
 from redbeat.schedulers import ensure_conf
 
-import redis
-from stack.connections import answer_of
-from stack.entries import install_entries
-from stack.scheduler import Scheduler
-from stack.stored import wrong_key
+from stack.beat.scheduler import Scheduler
+from stack.broker.connections import answer_of
+from stack.state.entries import install_entries
+from stack.state.stored import wrong_key
 
 
 class Command(BaseCommand):

@@ -1,0 +1,20 @@
+"""The events that Flower listens to, sent so that they can never hold up a worker's main loop."""
+
+from typing import Any
+
+from celery.app.events import Events as CeleryEvents
+from celery.events.dispatcher import EventDispatcher
+
+
+class Dispatcher(EventDispatcher):
+    def _publish(self, event: Any, producer: Any, routing_key: str, retry: bool = False, **options: Any) -> None:
+        """Send an event once; what fails is buffered until the worker has reconnected.
+
+        Celery tries a heartbeat's event again without an end, inside the main loop: with Redis hung the loop
+        stood still for as long as Redis did, and looked like a hang of the worker itself.
+        """
+        super()._publish(event, producer, routing_key, retry=False, **options)
+
+
+class Events(CeleryEvents):
+    dispatcher_cls = "stack.broker.events:Dispatcher"

@@ -1,0 +1,45 @@
+"""Wait until the stack on this machine is ready, and say where things are."""
+
+import time
+
+from checkout import ROLES, Stop
+from stack.ops.proof import base
+from stack.runtime.checks import check
+from stack.runtime.env import get
+from stack.runtime.exposure import weaknesses
+
+
+def not_ready(env: dict[str, str], programs: list[str]) -> dict[str, str]:
+    """Which of `programs` are not ready, and why; a program of the team's own has no check of ours."""
+    found = {}
+    for name in programs:
+        role = name.partition("-")[0]
+        if role not in ROLES:
+            continue
+        if reason := check(role, env | {"SERVICE_ROLE": role, "INSTANCE": name}, ready=True):
+            found[name] = reason
+    return found
+
+
+def wait_ready(env: dict[str, str], programs: list[str], seconds: float = 60) -> None:
+    """Wait until the readiness check of each of `programs` passes."""
+    print("waiting until every role is ready ...", flush=True)
+    end, waiting = time.monotonic() + seconds, dict.fromkeys(programs, "")
+    while waiting := not_ready(env, list(waiting)):
+        if time.monotonic() > end:
+            raise Stop(
+                "\n".join(f"{name} is not ready: {why}; see run/log/{name}.log" for name, why in waiting.items())
+            )
+        time.sleep(0.1)
+
+
+def addresses(env: dict[str, str]) -> None:
+    """Print where a browser finds what runs, and what weakens them."""
+    name = "FLOWER_PASSWORD"
+    place = env.get(f"{name}_FILE") or (name if env.get(name) else "run/secrets/flower/flower_password")
+    print(f"""
+  page      {base(env)}/
+  API       {base(env)}/api/docs
+  Flower    {base(env, "FLOWER_BIND")}/   user flower, password in {place}""")
+    for _, text in weaknesses("web", env, get("ALLOWED_HOSTS", env), get("DEBUG", env)):
+        print(f"\nwarning: {text}")
