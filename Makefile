@@ -10,7 +10,11 @@ export
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.venv/.installed: requirements/base.txt requirements/vm.txt requirements/redis.txt
+# What the project lists: by convention, or where app/project.env says.
+LISTS = $(wildcard app/project.env app/*/requirements*.txt app/*/requirements/*.txt app/*/pyproject.toml) \
+  $(wildcard $(addprefix app/,$(shell sed -n 's/^PROJECT_REQUIREMENTS=//p' app/project.env 2>/dev/null | tr -d '\r')))
+
+.venv/.installed: requirements/base.txt requirements/vm.txt requirements/redis.txt $(LISTS)
 	@deploy/venv.sh $(PYTHON)
 
 # TARGET=compose leads to docker/compose.mk, TARGET=k8s to k8s/cluster.mk; without it the verbs mean supervisord.
@@ -46,11 +50,19 @@ schedules-reset: .venv/.installed ## undo run-time changes to the schedules of t
 	@.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
+# The unit tests on Django 6, with a Python of its own where .venv has an older one.
+.venv-django60/.installed: requirements/django60.txt requirements/unit.txt
+	@echo "installing Django 6.0 and what the unit tests need into .venv-django60 ..."
+	@python=$$(deploy/newer_python.sh) && "$$python" -m venv --clear .venv-django60
+	@.venv-django60/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  -r requirements/django60.txt -r requirements/unit.txt
+	@touch $@
+
 # Most of a test is waiting, so more run at a time than there are cores. What shares a stack or a fixture has a group,
 # and a group one process. The limits of waiting grow with the machine: tests/machine.py.
 AT_ONCE ?= 6
 PYTEST = $(VENV)/python -m pytest --dist loadgroup
-RINGS = tests/e2e tests/roles tests/windows tests/unit tests/bundle
+RINGS = tests/e2e tests/adoption tests/roles tests/windows tests/unit tests/bundle
 
 test: .venv/.dev ## does it work? at most five minutes, without an engine and a cluster
 	@$(PYTEST) -n $(AT_ONCE) -m "not slow" $(RINGS)
@@ -61,15 +73,21 @@ test-all: test test-slow ## every test that needs no engine and no cluster
 test-slow: .venv/.dev .venv-fuzz/.installed .venv-scan/.installed
 	@$(PYTEST) -n $(AT_ONCE) -m slow $(RINGS)
 
+test-django60: .venv-django60/.installed ## the unit tests on Django 6.0, with the newest Python of this machine
+	@.venv-django60/bin/python -m pytest --dist loadgroup -n 2 -m "not slow" tests/unit
+
 # The whole ring of a runtime, and of the end-to-end tests those in which runtimes differ.
 test-compose: .venv/.dev .venv-scan/.installed ## what only an engine can show, and what may differ there of the end-to-end tests
-	@$(PYTEST) -n 3 -m runtime tests/compose tests/e2e --target compose
+	@$(PYTEST) -n 3 -m runtime tests/compose tests/e2e tests/adoption --target compose
 
 test-k8s: .venv/.dev ## the same on the cluster of KUBECONFIG, which has the image
 	@$(PYTEST) -n 3 -m runtime tests/k8s tests/e2e --target k8s
 
 e2e: .venv/.dev .venv-fuzz/.installed ## every end-to-end test on a stack of its own: make e2e TARGET=supervisor|compose|k8s
 	@$(PYTEST) -n 3 tests/e2e --target $(or $(TARGET),supervisor)
+
+adoption: .venv/.dev ## put three projects that never heard of the stack into it, on supervisord and on compose
+	@$(PYTEST) -n 2 tests/adoption
 
 # The tests with the mark `chaos`, which run above too; on Kubernetes they take minutes each and stand alone.
 chaos: .venv/.dev ## kill, freeze and cut off what runs, and count: make chaos TARGET=supervisor|compose|k8s
@@ -97,7 +115,7 @@ check: .venv/.dev ## ruff, mypy, the order of the packages, shellcheck, yamllint
 	@$(VENV)/hadolint docker/Dockerfile
 	@$(VENV)/shellcheck $$(git ls-files '*.sh' .ci/run)
 	@$(VENV)/yamllint --strict $$(git ls-files '*.yaml')
-	@$(VENV)/codespell $$(git ls-files ':!requirements' ':!*.csv')
+	@$(VENV)/codespell $$(git ls-files ':!requirements' ':!tests/adoption/projects' ':!*.csv')
 
 bench: .venv/.dev ## what a check, a million calls and Flower cost (make up first), or TARGET=compose: the containers
 ifeq ($(TARGET),compose)
@@ -108,14 +126,19 @@ else
 	@$(VENV)/python -m bench.flower_memory
 endif
 
+# base.txt holds Django 5.2 and django60.txt the same versions of all else; each later file is constrained by those
+# before it, so that they can be installed together.
+COMPILE = uv pip compile -q --universal --generate-hashes --no-header
+
 lock: ## compile pyproject.toml into requirements/ with hashes (needs uv)
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements/base.txt
-	@for group in vm redis dev windows; do \
-	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	    --group $$group -c requirements/base.txt -o requirements/$$group.txt; done
+	@$(COMPILE) --python-version 3.11 --group django52 pyproject.toml -o requirements/base.txt
+	@cp requirements/base.txt requirements/django60.txt
+	@$(COMPILE) --python-version 3.12 --group django60 pyproject.toml -o requirements/django60.txt
+	@set -- -c requirements/base.txt; for group in vm redis windows unit dev; do \
+	  $(COMPILE) --python-version 3.11 --group $$group "$$@" -o requirements/$$group.txt; \
+	  set -- "$$@" -c requirements/$$group.txt; done
 	@for group in fuzz scan uv; do \
-	  uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-	    --group $$group -o requirements/$$group.txt; done
+	  $(COMPILE) --python-version 3.11 --group $$group -o requirements/$$group.txt; done
 
 audit: .venv-scan/.installed ## ask whether a locked package has a known vulnerability: make audit [AUDIT_URL=] [AUDIT_IGNORE=]
 	@.venv-scan/bin/python deploy/audit.py
@@ -123,10 +146,11 @@ audit: .venv-scan/.installed ## ask whether a locked package has a known vulnera
 env-example: .venv/.installed ## write .env.example from app/stack/runtime/variables.py
 	@cd app && ../$(VENV)/python -m stack.runtime.variables > ../.env.example
 
-redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/broker/rights.py
+redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/broker/rights.py, and the cache's beside it
 	@cd app && ../$(VENV)/python -m stack.ops.secretfiles --cluster-acl > ../k8s/base/users.acl
+	@cd app && ../$(VENV)/python -m stack.ops.secretfiles --cluster-cache-acl > ../k8s/components/cache/users.acl
 
 include docker/compose.mk k8s/cluster.mk
 
-.PHONY: help up down scale schedules-reset test test-all test-slow test-compose test-k8s e2e chaos smoke check bench lock audit \
+.PHONY: help up down scale schedules-reset test test-all test-slow test-django60 test-compose test-k8s e2e chaos smoke check bench lock audit \
   env-example redis-users

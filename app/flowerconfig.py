@@ -1,4 +1,4 @@
-"""Flower's options; it reads this file from its working directory."""
+"""Flower's options; the role table names this file."""
 
 import os
 

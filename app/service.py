@@ -1,7 +1,10 @@
-"""Run a role or check its health. Every runtime passes the role's word and an environment, nothing else.
+"""Run a role, check its health, or say where a setting comes from.
+
+Every runtime passes the role's word and an environment, nothing else.
 
 python app/service.py run web|worker|beat|flower|migrate|wait
 python app/service.py check web|worker|beat|flower [--ready]
+python app/service.py settings [NAME...] [--json]
 
 A role's options are environment variables, as LOG_LEVEL or WORKER_CONCURRENCY: .env.example has each with its meaning.
 """
@@ -17,6 +20,8 @@ USAGE = __doc__
 
 def run(role, env):
     """Become the process of `role`; returns an exit code only where it could not start, and on Windows."""
+    from stack.runtime.project import project, variables
+    from stack.runtime.projectenv import project_variables
     from stack.runtime.roles import ROLES, argv, problems
 
     if role not in ROLES:
@@ -24,10 +29,17 @@ def run(role, env):
     env["SERVICE_ROLE"] = role
     if found := problems(role, env):
         return fail("\nservice: ".join(found))
+    env.update(project_variables(role, env))
+    command, folder = argv(role, env), APP_DIR
+    if role == "flower":
+        env.pop("DJANGO_SETTINGS_MODULE", None)  # it runs none of the project's code, and has no secret for it
+    else:
+        place = project(env)
+        env |= variables(place, env)
+        folder = place.dir
     # Celery and gunicorn are started as modules, so the project must be importable from anywhere.
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [APP_DIR, env.get("PYTHONPATH")]))
-    command = argv(role, env)
-    os.chdir(APP_DIR)
+    env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, [folder, APP_DIR, env.get("PYTHONPATH")])))
+    os.chdir(folder)
     if not CAN_FORK:
         # exec on Windows starts a second process and ends this one, and the console would not wait for it. Ctrl+C
         # reaches both; the role decides how to stop.
@@ -55,6 +67,10 @@ def main(arguments):
 
             reason = check(role, environment() | {"SERVICE_ROLE": role}, ready=len(arguments) == 3)
             return fail(f"{role}: {reason}") if reason else 0
+        case ["settings", *names]:
+            from stack.explain import explain
+
+            return explain(names)
         case ["-h" | "--help" | "help"]:
             print(USAGE)
             return 0

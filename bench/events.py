@@ -42,11 +42,11 @@ def feed(app: Any, count: int) -> str:
 
 def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "app"))
-    os.environ |= {"SERVICE_ROLE": "worker", "DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "ERROR"}
+    os.environ |= {"SERVICE_ROLE": "worker", "DJANGO_SETTINGS_MODULE": "stack.settings", "LOG_LEVEL": "ERROR"}
     import django
 
     django.setup()
-    from config.celery import app
+    from stack.celery import app
 
     print(feed(app, int(sys.argv[1])))
 

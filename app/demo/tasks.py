@@ -7,15 +7,28 @@ from typing import Annotated, Any
 import structlog
 from celery import group, shared_task
 from django.core import mail
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from demo.base import HookedTask
 from demo.statistics import summary
 from demo.store import keep_report, read_rows
-from stack.state.schemas import Number
 
 logger = structlog.get_logger(__name__)
 demo_task: dict[str, Any] = {"base": HookedTask, "api": True}
+
+
+def _no_int(value: Any) -> Any:
+    # pydantic takes an int for a float even when strict, and so would let any int past the bound below.
+    if isinstance(value, int):
+        raise ValueError("an integer must be between -2**53 and 2**53")
+    return value
+
+
+# Numbers that JSON and JavaScript carry without loss.
+Number = (
+    Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
+    | Annotated[float, BeforeValidator(_no_int), Field(strict=True, allow_inf_nan=False)]
+)
 Line = Annotated[str, Field(max_length=200, pattern=r"^[^\r\n]*$")]
 
 
@@ -91,8 +104,13 @@ def summarize(self: Any, dataset: Annotated[str, Field(max_length=200)]) -> dict
 
     Its report is one row for each task id, so running it twice is safe.
     """
+
+    def progress(current: int, total: int) -> None:
+        if not self.request.is_eager:  # `summarize.apply()`, as in a test: there may be no store of results
+            self.update_state(state="PROGRESS", meta={"current": current, "total": total})
+
     rows, total = read_rows(dataset)
-    result = summary(rows, total, self.progress)
+    result = summary(rows, total, progress)
     keep_report(dataset, self.request.id, result)
     return result
 

@@ -18,14 +18,16 @@ class StackConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
-        from stack import receivers  # noqa: F401 (importing the latter connects them)
+        from stack import celery, receivers  # noqa: F401 (whoever sends a task finds the app; the latter connects itself)
         from stack.http import database
         from stack.runtime import serving
 
         serving.checks[:] = [verify]
         register(environment_fits)
+        register(values_not_used)
+        register(addresses_not_reached)
         register(deployment_is_safe, Tags.security, deploy=True)
-        if settings.ROLE == "web":
+        if settings.STACK_ROLE == "web":
             database.install()
 
 
@@ -38,10 +40,12 @@ def verify() -> None:
     """
     from django.conf import settings
 
-    if errors := [str(message.msg) for message in environment_fits(None) if message.is_serious()]:
+    found = environment_fits(None)
+    if errors := [str(message.msg) for message in found if message.is_serious()]:
         raise ImproperlyConfigured("\n".join(errors))
-    messages = risks(resolve=False)
-    if settings.ROLE == "web":
+    messages = found + risks(resolve=False) + values_not_used(None)
+    if settings.STACK_ROLE == "web":
+        messages += addresses_not_reached(None)
         messages += check_secret_key(None)  # Django says it in `check --deploy` only
     for message in messages:
         if not message.is_silenced():
@@ -53,13 +57,32 @@ def deployment_is_safe(app_configs: Any, **_: Any) -> list[CheckMessage]:
     return risks(resolve=True)
 
 
+def values_not_used(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """What the project says and the roles do not use, each with the variable or the line to use."""
+    from stack.explain import everything
+    from stack.layers import ENVIRONMENT, STACK
+
+    ids = {ENVIRONMENT: "stack.W101", STACK: "stack.W102"}
+    return [DjangoWarning(each.advice, id=ids[each.group]) for each in everything().values() if each.advice]
+
+
+def addresses_not_reached(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """The project's own addresses where the stack's are, with the line that moves these."""
+    from django.conf import settings
+
+    from stack.root_urls import covered
+
+    text = "{} of {} is not reached, the stack's own is there: write path('ops/', include('stack.urls')) into it."
+    return [DjangoWarning(text.format(each, settings.PROJECT_URLCONF), id="stack.W104") for each in covered()]
+
+
 def risks(resolve: bool) -> list[CheckMessage]:
     """The weaknesses of this role as messages. `resolve` may wait for name servers."""
     from django.conf import settings
 
     from stack.runtime.exposure import weaknesses
 
-    found = weaknesses(settings.ROLE, settings.ENV, settings.ALLOWED_HOSTS, settings.DEBUG, resolve)
+    found = weaknesses(settings.STACK_ROLE, settings.STACK_ENV, settings.ALLOWED_HOSTS, settings.DEBUG, resolve)
     return [DjangoWarning(text, id=name) for name, text in found]
 
 
@@ -71,15 +94,18 @@ def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
     from stack.runtime.exposure import open_api
     from stack.runtime.roles import contradictions, versions
-    from stack.safety import check_configuration
+    from stack.safety import acknowledged_first, check_configuration, eager
 
-    env, role = settings.ENV, settings.ROLE
+    env, role = settings.STACK_ENV, settings.STACK_ROLE
     # As Celery would, which runs these very checks before it imports them.
     autodiscover_modules("tasks")
     for module in current_app.loader.default_modules:
         current_app.loader.import_task_module(module)
-    unsafe = check_configuration(current_app.conf, role, env, current_app.tasks.values())
+    tasks = list(current_app.tasks.values())
+    unsafe = check_configuration(current_app.conf, role, env, tasks)
     found: list[CheckMessage] = [Error(text, id="stack.E001") for text in contradictions(env) + unsafe + versions()]
+    found += [DjangoWarning(text, id="stack.W103") for text in acknowledged_first(tasks)]
+    found += [DjangoWarning(text, id="stack.W105") for text in eager(current_app.conf)]
     if role == "web" and (refused := open_api(env)):
         found.append(Error(refused, id="stack.E002"))
     return found

@@ -4,9 +4,9 @@ import logging
 import time
 from typing import Any
 
+import redis
 from redbeat.schedulers import get_redis
 
-import redis
 from stack.broker.connections import answer_of
 from stack.state.stored import PROBLEMS, Stored
 

@@ -23,6 +23,13 @@ class RedisBackend(CeleryRedisBackend):
         and a request that hangs for 19 s when Redis is down (celery#6963). `AsyncResult.get` subscribes itself.
         """
 
+    def add_pending_result(self, result: Any, weak: bool | None = None, start_drainer: bool = True) -> Any:
+        """Do not subscribe for `AsyncResult.then` either, which a group calls for each of its members. Only `then`
+        says whether the reference is a weak one. `get` subscribes itself."""
+        if weak is not None and start_drainer:
+            return result
+        return super().add_pending_result(result, bool(weak), start_drainer)
+
     def iter_native(self, result: Any, **options: Any) -> Any:
         """Subscribe to a group's members when somebody waits for them, which sending them no longer does."""
         self.add_pending_results([member for member in result.results if hasattr(member, "_cache")])

@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kombu.transport.redis import Channel
-
 import redis
+from kombu.transport.redis import Channel
 
 
 class Breaker:
@@ -108,6 +107,6 @@ def connection_class(url: str) -> type[redis.Connection]:
     return SSLConnection if url.startswith("rediss:") else Connection
 
 
-def install() -> None:
+def install_connections() -> None:
     """Put the guarded connections into kombu's channel, whose options cannot name them, for the whole process."""
     Channel.connection_class, Channel.connection_class_ssl = Connection, SSLConnection

@@ -4,6 +4,10 @@ from typing import Any
 
 from celery.app.events import Events as CeleryEvents
 from celery.events.dispatcher import EventDispatcher
+from celery.utils.imports import symbol_by_name
+from kombu.utils.objects import cached_property
+
+from stack.broker.routing import over
 
 
 class Dispatcher(EventDispatcher):
@@ -17,4 +21,9 @@ class Dispatcher(EventDispatcher):
 
 
 class Events(CeleryEvents):
-    dispatcher_cls = "stack.broker.events:Dispatcher"
+    """Over the project's."""
+
+    @cached_property
+    def Dispatcher(self) -> Any:  # noqa: N802 (Celery's name)
+        base = over(Dispatcher, symbol_by_name(self.dispatcher_cls))
+        return self.app.subclass_with_self(base, reverse="events.Dispatcher")

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from redis.client import Pipeline as RedisPipeline
-
 import redis
+from redis.client import Pipeline as RedisPipeline
 
 # What Redis's TYPE says, in words.
 KINDS = {"string": "a string", "list": "a list", "hash": "a hash", "set": "a set", "zset": "a sorted set"}

@@ -1,7 +1,7 @@
 """What a process tells of itself, without its environment and without passwords.
 
 Celery hides a setting by its name only (SECRET_KEY), and tells all of Django's settings beside its own: the whole
-environment, as `settings.ENV`, and the passwords within URLs.
+environment, as `settings.STACK_ENV`, and the passwords within URLs.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What Redis answered, where it answered and refused: that is no outage, and a caller is told so."""
+"""What Redis answered, where it answered and refused: that is no outage, and the answer says so."""
 
 from redis.exceptions import OutOfMemoryError, ReadOnlyError
 

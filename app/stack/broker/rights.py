@@ -72,6 +72,7 @@ _SEND = (
     Grant("lpush", _QUEUES),
     Grant("smembers sadd", _keys(_BINDINGS)),
     Grant("publish", channels=_EVENTS),
+    Grant("zadd", _keys("stack:queues:sent")),
 )
 # A view that waits for a result (`.get()`) subscribes to it, and one that is stored is told of.
 _WAIT = Grant("subscribe unsubscribe publish", channels=" ".join(f"&{pattern}" for pattern in _RESULTS))
@@ -107,7 +108,7 @@ RIGHTS: dict[str, tuple[Grant, ...]] = {
         Grant("info"),
         _LENGTH,
         *_SEND,
-        Grant("rpush brpop rpop del pexpire", _QUEUES),
+        Grant("rpush brpop rpop lindex del pexpire", _QUEUES),
         Grant(f"{_GET} {_PUT}", _keys(_BINDINGS, *TAKEN, _RECORDS, *_RESULTS)),
         Grant("zrevrangebyscore", _read("unacked_index")),
         Grant("rpush lrange zcount", _keys(*_RESULTS)),
@@ -120,7 +121,7 @@ RIGHTS: dict[str, tuple[Grant, ...]] = {
         _CONNECT,
         _LENGTH,
         *_SEND,
-        Grant(f"{_GET} {_PUT}", _keys("stack:task:*", _SCHEDULES)),
+        Grant(f"{_GET} {_PUT}", _keys("stack:task:*", "stack:beat:*", _SCHEDULES)),
         Grant(_GET, _read(_RECORDS)),
     ),
     "flower": (

@@ -1,4 +1,4 @@
-"""kombu's Redis transport through a lost connection: what runs is neither repeated nor left behind.
+"""kombu's Redis transport through a lost connection: what runs is neither repeated nor lost.
 
 When a worker's connection breaks, kombu 5.7 closes the channel and puts every unacknowledged message back
 into its queue, those of tasks that still run among them: with Redis up again they run twice. With Redis down
@@ -6,7 +6,7 @@ that fails, ends the worker with an AttributeError, and the task that finishes m
 channel that no longer exists: its message stays in `unacked` and runs again after VISIBILITY_TIMEOUT.
 
 So a channel restores nothing by itself here. A closed channel acknowledges over a new connection, and the
-worker puts back what it holds and does not run: after a reconnect, and when it stops.
+worker requeues what it holds and does not run: after a reconnect, and when it stops.
 """
 
 import logging
@@ -126,6 +126,10 @@ def install() -> None:
     """Put this into kombu's channel, for the whole process."""
     redis.Channel.QoS = QoS
     redis.Channel.do_restore = False
+
+
+def install_connections() -> None:
+    """Have kombu's channels of this process wait for Redis as above."""
     redis.Channel.connection_class = Connection
     redis.Channel.connection_class_ssl = TLSConnection
 
@@ -151,7 +155,7 @@ def read_paused(connection: Any) -> None:
 
 
 def put_back(tags: Iterable[str]) -> None:
-    """Put unacknowledged messages back into their queues; one that was acknowledged meanwhile is left alone.
+    """Put unacknowledged messages back into their queues; one that was acknowledged meanwhile stays so.
 
     kombu's restore is a transaction over the `unacked` hash, so against an acknowledgement only one can win.
 

@@ -10,24 +10,41 @@ with LOG_FORMAT=console   2026-11-30T12:00:00Z [warning  ] wrong API token [stac
 import secrets
 from collections.abc import Callable
 from functools import cached_property
+from typing import NamedTuple
 
 import structlog
+from django.conf import settings
 from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.http.multipartparser import MultiPartParserError
 
 from stack.http import origins
-from stack.http.middleware import error
+from stack.http.errors import error
+from stack.http.limits import FORM_OVERHEAD, MAX_BODY, MIB
 from stack.runtime.guesses import Guesses
 
-MIB = 1024 * 1024
-MAX_BODY = MIB
-UPLOAD_OVERHEAD = 64 * 1024  # bytes of multipart's own lines around the file
 READS = ("GET", "HEAD", "OPTIONS")
+MULTIPART = "multipart/form-data"
 # What Django raises for a request that is the caller's fault.
 FAULTS = (Http404, PermissionDenied, BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError)
 
 logger = structlog.get_logger(__name__)
+
+
+class Takes(NamedTuple):
+    """The body that a call takes.
+
+    Attributes:
+        limit: its bytes at most; of a form, those of what is in it.
+        kinds: the media types it may have, the one that an error names first.
+    """
+
+    limit: int = MAX_BODY
+    kinds: tuple[str, ...] = ("application/json",)
+
+    @property
+    def is_form(self) -> bool:
+        return MULTIPART in self.kinds
 
 
 class Guard:
@@ -46,24 +63,20 @@ class Guard:
     def token(self) -> str:
         return self._read_token()
 
-    def refuse(self, request: HttpRequest, upload: int | None = None) -> HttpResponse | None:
+    def refuse(self, request: HttpRequest, takes: Takes = Takes()) -> HttpResponse | None:  # noqa: B008 (a tuple)
         """The answer to a call that must not reach its view, or None.
 
         A page of another site can post `text/plain` without asking first, and a JSON parser would take it: so a body
-        must be declared as JSON (or multipart for an upload), and a foreign Origin is refused.
-
-        Args:
-            upload: the largest file in bytes, for a call that takes one.
+        must be declared as JSON (or as the form that the call takes), and a foreign Origin is refused.
         """
         if refused := self._stranger(request):
             return refused
         if request.method not in READS and (why := origins.objection(request)):
             return error(403, "foreign_origin", why)
-        if refused := _body(request, upload):
+        if refused := _body(request, takes):
             return refused
-        wanted = "application/json" if upload is None else "multipart/form-data"
-        if request.method not in (*READS, "DELETE") and request.content_type != wanted:
-            return error(415, "unsupported_media_type", f"Send the body as Content-Type: {wanted}.")
+        if request.method not in (*READS, "DELETE") and request.content_type not in takes.kinds:
+            return error(415, "unsupported_media_type", f"Send the body as Content-Type: {takes.kinds[0]}.")
         return None
 
     def _stranger(self, request: HttpRequest) -> HttpResponse | None:
@@ -94,7 +107,7 @@ def fault(request: HttpRequest, problem: Exception | type[Exception]) -> HttpRes
     if isinstance(problem, PermissionDenied):
         return error(403, "forbidden", "This call is not allowed.")
     if isinstance(problem, RequestDataTooBig):
-        return _too_large(MAX_BODY)
+        return _too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE or MAX_BODY)
     if isinstance(problem, UnreadablePostError):
         return error(400, "bad_request", "The body broke off; send it again.")
     return error(400, "bad_request", f"The request makes no sense: {str(problem)[:200]}")
@@ -109,21 +122,20 @@ def _bytes(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
-def _body(request: HttpRequest, upload: int | None) -> HttpResponse | None:
-    limit = MAX_BODY if upload is None else upload
-    allowed = limit if upload is None else limit + UPLOAD_OVERHEAD
+def _body(request: HttpRequest, takes: Takes) -> HttpResponse | None:
+    allowed = takes.limit + (FORM_OVERHEAD if takes.is_form else 0)
     text = request.META.get("CONTENT_LENGTH") or ""
     if text and not (text.isascii() and text.isdigit()):
         return error(400, "bad_request", "Content-Length: it must be a number of bytes.")
     if text:
-        return _too_large(limit) if len(text) > 18 or int(text) > allowed else None
+        return _too_large(takes.limit) if len(text) > 18 or int(text) > allowed else None
     # Sent in chunks to a server that passes them on: counted, and no more is read than Django's own limit.
     if request.method in (*READS, "DELETE"):
         return None
-    if upload is not None:
+    if takes.is_form:
         return error(411, "length_required", "Send the upload with a Content-Length.")
     try:
-        return _too_large(limit) if len(request.body) > allowed else None
+        return _too_large(takes.limit) if len(request.body) > allowed else None
     except FAULTS as problem:
         return fault(request, problem)
 

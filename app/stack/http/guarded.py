@@ -3,38 +3,30 @@
 import json
 from collections.abc import Callable
 from functools import lru_cache, wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import ninja
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
 from django.urls import URLPattern, path, re_path
 from ninja.openapi.urls import get_root_url
-from ninja.operation import PathView
+from ninja.operation import Operation, PathView
 
-from stack.http.guard import FAULTS, Guard, fault
-from stack.http.middleware import in_shape
+from stack.http import pages
+from stack.http.errors import in_shape
+from stack.http.guard import FAULTS, MULTIPART, Guard, Takes, fault
+from stack.http.limits import FORM_OVERHEAD, LARGEST, MAX_BODY
 
-View = TypeVar("View", bound=Callable[..., Any])
 DOCUMENT, DOCS = "openapi.json", "docs"
+# What a call's `openapi_extra` says of the bytes that it takes at most; the API's document shows it.
+MAX_BODY_OF_CALL = "x-max-body"
 # The styles of Swagger's page hold pictures as data: URLs.
 DOCS_POLICY = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-
-
-def takes_upload(limit: int) -> Callable[[View], View]:
-    """Mark a call as one that takes a file, in multipart, of at most `limit` bytes; others take 1 MiB of JSON."""
-
-    def mark(view: View) -> View:
-        view.upload_limit = limit  # type: ignore[attr-defined]
-        return view
-
-    return mark
 
 
 class GuardedAPI(ninja.NinjaAPI):
@@ -64,17 +56,16 @@ class GuardedAPI(ninja.NinjaAPI):
     def _around(self, pattern: URLPattern, owner: PathView | None = None, public: bool = False) -> URLPattern:
         """The pattern with the guard around its view."""
         view = pattern.callback
-        uploads = {
-            method: limit
+        bodies = {
+            method: _takes(operation)
             for operation in (owner.operations if owner else ())
-            if (limit := getattr(operation.view_func, "upload_limit", None)) is not None
             for method in operation.methods
         }
 
         def guard(request: HttpRequest) -> HttpResponse | None:
             if public and request.method in ("GET", "HEAD"):
                 return None
-            refused = self.guard.refuse(request, uploads.get(request.method or ""))
+            refused = self.guard.refuse(request, bodies.get(request.method or "", Takes()))
             return refused or (HttpResponseNotAllowed(["GET", "HEAD"]) if public else None)
 
         guarded: Any
@@ -98,6 +89,7 @@ class GuardedAPI(ninja.NinjaAPI):
         guarded.guard = guard
         # The check of the Origin stands for Django's own, which would read the body of a form to find its token.
         guarded.csrf_exempt = True
+        guarded.login_required = False  # nor is the token a login of Django's (LoginRequiredMiddleware)
         pattern.callback = guarded
         return pattern
 
@@ -115,14 +107,33 @@ class GuardedAPI(ninja.NinjaAPI):
 
     def _show_docs(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
         # The document is named without its folder, and so found wherever the page is.
-        response = render(request, "stack/docs.html", {"title": self.title, "document": DOCUMENT})
-        response["Content-Security-Policy"] = DOCS_POLICY
+        response = pages.page("stack/docs.html", {"title": self.title, "document": DOCUMENT}, DOCS_POLICY)
         response["Cache-Control"] = "no-cache"
         return response
 
 
 def _unknown(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     raise Http404
+
+
+def _takes(operation: Operation) -> Takes:
+    """The body that a call takes: a form where it has a File or a Form among its arguments, else JSON.
+
+    Raises:
+        ImproperlyConfigured: its `x-max-body` is no number of bytes, or more than the server takes.
+    """
+    limit = (operation.openapi_extra or {}).get(MAX_BODY_OF_CALL, MAX_BODY)
+    view = f"{operation.view_func.__module__}.{operation.view_func.__name__}"
+    if not isinstance(limit, int) or limit < 0:
+        raise ImproperlyConfigured(f"{MAX_BODY_OF_CALL} of {view} must be a number of bytes, not {limit!r}.")
+    if limit + FORM_OVERHEAD > LARGEST:
+        raise ImproperlyConfigured(
+            f"{MAX_BODY_OF_CALL} of {view} is {limit} bytes, and the server takes {LARGEST}: raise MAX_UPLOAD (in MiB)."
+        )
+    sources = {model.__ninja_param_source__ for model in operation.models}
+    if "file" in sources:
+        return Takes(limit, (MULTIPART,))
+    return Takes(limit, (MULTIPART, "application/x-www-form-urlencoded") if "form" in sources else Takes().kinds)
 
 
 class Router(ninja.Router):
@@ -148,6 +159,6 @@ class _Address(PathView):
         if not isinstance(first.api, GuardedAPI):
             raise ImproperlyConfigured(
                 f"The calls of {first.view_func.__module__} would be open to everybody: the API {first.api.title!r} "
-                "has no guard. Use stack.http.api.api, or make yours a stack.http.guarded.GuardedAPI."
+                "has no guard. Name your routers in STACK_API_ROUTERS, or make yours a stack.http.guarded.GuardedAPI."
             )
         return super().get_view()

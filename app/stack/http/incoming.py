@@ -16,15 +16,13 @@ from gunicorn.workers.gthread import TConn
 
 from stack.http.chunks import Chunks
 from stack.http.clients import CLIENTS
+from stack.http.limits import LARGEST
 from stack.http.peer import BUDGET, Peer
 from stack.http.waiting import UPLOADERS
-from stack.runtime.env import environment, get
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 NO_ROOM = "There is no room for this body now. Try again later."
 MEBIBYTE = 1024 * 1024
-# The API's own limit of an upload is beside MAX_UPLOAD, and may be the larger one; the middlewares know which counts.
-LARGEST = max(get("MAX_UPLOAD", environment()) * MEBIBYTE, 5 * MEBIBYTE + 64 * 1024)
 FREE_BUFFER = 64 * 1024  # bytes that every connection may hold of a body, whatever the others hold
 # Bytes that the parser gets where it does not say how many it needs: between two chunks it copies all that it has.
 PIECE = 2048

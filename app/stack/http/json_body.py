@@ -5,6 +5,8 @@ import math
 from typing import Any, NoReturn
 
 from django.http import HttpRequest
+from ninja.errors import HttpError
+from ninja.parser import Parser
 from ninja.renderers import JSONRenderer
 
 # A worker pickles a task's arguments for its pool, which ends it where they are nested 480 deep.
@@ -48,6 +50,19 @@ def _finite(text: str) -> float:
 
 def _refuse(text: str) -> NoReturn:
     raise Unfit(f"{text[:40]} is a number that JSON or a double cannot hold")
+
+
+class BodyParser(Parser):
+    """Ninja's, for the JSON of `loads`."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        """What the body says; 400 for what is no JSON, 422 for what not everything can hold."""
+        try:
+            return loads(request.body)
+        except Unfit as problem:
+            raise HttpError(422, f"{problem}.") from None
+        except (ValueError, RecursionError) as problem:
+            raise HttpError(400, f"The body is not JSON: {str(problem)[:200]}") from None
 
 
 class Renderer(JSONRenderer):

@@ -1,48 +1,16 @@
-"""The probes, and the one shape of every error below the API. guard.py has what the API asks of a call."""
+"""The stack's middlewares: the probes, the line of each request in the log, and errors below the API."""
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
 from django_structlog.middlewares import RequestMiddleware
 
-CODES = {
-    400: "bad_request",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    409: "conflict",
-    413: "too_large",
-    415: "unsupported_media_type",
-    422: "invalid",
-}
+from stack.http.errors import in_shape
+from stack.http.probes import livez, readyz
 
-
-def error(status: int, code: str, message: str, retry_after: int | None = None) -> HttpResponse:
-    """The answer {"error": {"code", "message"}}; `retry_after` in seconds becomes the Retry-After header."""
-    response = JsonResponse({"error": {"code": code, "message": message}}, status=status)
-    if retry_after is not None:
-        response["Retry-After"] = str(retry_after)
-    return response
-
-
-def in_shape(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-    """The response of a call; an error that is no JSON gets the shape of errors and keeps its headers."""
-    response.headers.setdefault("Cache-Control", "no-store")
-    if response.status_code < 400 or response.headers.get("Content-Type", "").startswith("application/json"):
-        return response
-    text = f"{request.method} {request.path[:200]}: {response.reason_phrase}."
-    if takes := response.headers.get("Allow"):
-        text += f" This address takes {takes}."
-    shape = error(response.status_code, CODES.get(response.status_code, "error"), text)
-    if not isinstance(response, HttpResponse):  # it streams
-        return shape
-    response.content = shape.content
-    response["Content-Type"] = shape["Content-Type"]
-    response["Content-Length"] = str(len(shape.content))
-    return response
+PROBES = {"/livez": livez, "/readyz": readyz}
 
 
 class Probes:
@@ -52,13 +20,10 @@ class Probes:
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
-        from stack.http import views
-
         self.get_response = get_response
-        self.views = {"/livez": views.livez, "/readyz": views.readyz}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.views.get(request.path_info, self.get_response)(request)
+        return PROBES.get(request.path_info, self.get_response)(request)
 
 
 class Requests(RequestMiddleware):

@@ -37,6 +37,7 @@ OF_PROXIES = (
     "x-original-url",
     "x-rewrite-url",
 )
+SETTLED = "stack.settled"  # in the scope of a request whose client is known
 _OF_PROXIES = re.compile("HTTP_(?:" + "|".join(OF_PROXIES).upper().replace("-", "_") + ")")
 
 
@@ -45,10 +46,12 @@ class TrustedProxies:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]):
         self.get_response = get_response
-        self.trusted: list[Network] = get("TRUSTED_PROXIES", settings.ENV)
+        self.trusted: list[Network] = get("TRUSTED_PROXIES", settings.STACK_ENV)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        settle(request.META, self.trusted)
+        # Under ASGI it was done before the project's application, which need not be Django (stack/http/asgi.py).
+        if SETTLED not in getattr(request, "scope", ()):
+            settle(request.META, self.trusted)
         return self.get_response(request)
 
 
@@ -76,3 +79,24 @@ def settle(meta: dict[str, Any], trusted: list[Network]) -> None:
         said = [word.strip().lower() for word in meta["HTTP_X_FORWARDED_PROTO"].split(",")]
         scheme = "https" if set(said) == {"https"} else "http"
         meta["HTTP_X_FORWARDED_PROTO"] = meta["wsgi.url_scheme"] = scheme
+
+
+def settle_scope(scope: dict[str, Any], trusted: list[Network]) -> None:
+    """As `settle`, for the scope of ASGI, of a request or of a websocket."""
+    names: dict[bytes, str] = {}
+    meta: dict[str, Any] = {"REMOTE_ADDR": (scope.get("client") or ("",))[0]}
+    for name, value in scope["headers"]:
+        key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+        if _OF_PROXIES.match(key):
+            names[name] = key
+            meta[key] = f"{meta[key]},{value.decode('latin-1')}" if key in meta else value.decode("latin-1")
+    peer, scope[SETTLED] = meta["REMOTE_ADDR"], True
+    settle(meta, trusted)
+    if names:
+        kept = [item for item in scope["headers"] if item[0] not in names]
+        scope["headers"] = kept + [(name, meta[key].encode("latin-1")) for name, key in names.items() if key in meta]
+    if meta["REMOTE_ADDR"] != peer:
+        scope["client"] = (meta["REMOTE_ADDR"], 0)  # the port is the proxy's
+    if scheme := meta.get("wsgi.url_scheme"):
+        secure = scheme == "https"
+        scope["scheme"] = ("wss" if secure else "ws") if scope["type"] == "websocket" else scheme

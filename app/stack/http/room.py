@@ -1,4 +1,4 @@
-"""How much room Redis has: the API takes no more while the rest is needed for results and acknowledgements.
+"""Room for what the API sends: in the queues, and in Redis, whose rest is for results and acknowledgements.
 
 A message of 1 MiB counts as one for QUEUE_LIMIT, and some hundred of them fill Redis.
 """
@@ -6,17 +6,30 @@ A message of 1 MiB counts as one for QUEUE_LIMIT, and some hundred of them fill 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import redis
 from django.conf import settings
+from ninja.errors import HttpError
 
 from stack.broker.connections import client
 from stack.broker.refusals import AlmostFull
 from stack.runtime.env import get
+from stack.state import backlog, queues
 
 logger = logging.getLogger(__name__)
+QUEUE_LIMIT = get("QUEUE_LIMIT", settings.STACK_ENV)
+
+
+def refuse_when_full(jobs: Iterable[Any]) -> None:
+    """Raise a 429 while QUEUE_LIMIT tasks or more wait in the queue of one of `jobs`."""
+    for queue, waiting in backlog.waiting(sorted({queues.of(job) for job in jobs})).items():
+        if waiting >= QUEUE_LIMIT:
+            raise HttpError(
+                429, f"{waiting} tasks wait in queue {queue!r} (QUEUE_LIMIT is {QUEUE_LIMIT}). Try again in 5 s."
+            )
 
 
 def _memory() -> tuple[int, int]:
@@ -90,7 +103,7 @@ class Room:
             self._asking.release()
 
 
-_room = Room(_memory, get("REDIS_FULL_PERCENT", settings.ENV))
+_room = Room(_memory, get("REDIS_FULL_PERCENT", settings.STACK_ENV))
 _MESSAGE = 4096  # a message's own fields, the task's record and its result, as Redis stores them
 
 

@@ -18,7 +18,8 @@ from gunicorn.http.errors import (
 
 from stack.http.chunks import Chunks
 from stack.http.clients import CLIENTS
-from stack.http.incoming import CONTINUE, FREE_BUFFER, LARGEST, MEBIBYTE, Connection, Refusal, too_large
+from stack.http.incoming import CONTINUE, FREE_BUFFER, MEBIBYTE, Connection, Refusal, too_large
+from stack.http.limits import LARGEST
 from stack.http.poller import READ, Poller
 from stack.http.waiting import UPLOADERS
 

@@ -1,34 +1,33 @@
 """The calls of /api/tasks: list, submit, watch and revoke."""
 
 import datetime
-import hashlib
-import json
-import time
-from collections.abc import Iterable
+from functools import cache
 from typing import Annotated, Any
 
-import redis
 from celery import current_app
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
+from django.utils.module_loading import import_string
 from kombu.utils.uuid import uuid
 from ninja import Field, Header, Path, Query, Schema
 from ninja.errors import HttpError
 
-from stack.broker.connections import client
-from stack.http.api import Body, Problem
+from stack.http import idempotency
 from stack.http.guarded import Router
+from stack.http.offered import offered_task
 from stack.http.places import address_of
-from stack.http.room import room_for
+from stack.http.room import refuse_when_full, room_for
+from stack.http.shapes import Body, Problem
 from stack.http.waiting import until_ready
-from stack.runtime.env import get
 from stack.runtime.roles import max_delay
-from stack.state import counters, queues, records
-from stack.state.schemas import FROM_API, api_task, api_tasks, arguments_model, bind
+from stack.state import records
+from stack.state.schemas import FROM_API, api_tasks, arguments_model, bind
 
-QUEUE_LIMIT = get("QUEUE_LIMIT", settings.ENV)
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-MAX_DELAY = max_delay(settings.ENV)
+MAX_DELAY = max_delay(
+    settings.STACK_ENV, current_app.conf.get("visibility_timeout"), current_app.conf.get("task_time_limit")
+)
 
 router = Router(tags=["tasks"])
 
@@ -78,18 +77,30 @@ class TaskState(Schema):
 
 @router.get("", response={200: list[TaskInfo], 503: Problem}, by_alias=True)
 def list_tasks(request: HttpRequest) -> list[dict[str, Any]]:
-    """The tasks that may be run: name, doc, JSON schema of the arguments, and what their hooks counted."""
+    """The tasks that may be run: name, doc, JSON schema of the arguments, and what the project counts of them."""
     tasks = api_tasks()
-    counted = counters.read(list(tasks))
+    counted = _counters()(list(tasks))
     return [
         {
             "name": name,
             "doc": (task.run.__doc__ or "").strip(),
             "schema": arguments_model(task).model_json_schema(),
-            "counters": counted[name],
+            "counters": counted.get(name, {}),
         }
         for name, task in tasks.items()
     ]
+
+
+@cache
+def _counters() -> Any:
+    """What gives the counters of a list of task names, by name: the function that STACK_TASK_COUNTERS names."""
+    name = getattr(settings, "STACK_TASK_COUNTERS", None)
+    if not name:
+        return lambda _: {}
+    try:
+        return import_string(name)
+    except ImportError as problem:
+        raise ImproperlyConfigured(f"STACK_TASK_COUNTERS: {name!r} cannot be imported: {problem}") from problem
 
 
 @router.post("/{task}", response={202: TaskRef, 404: Problem, 409: Problem, 422: Problem, 429: Problem, 503: Problem})
@@ -102,15 +113,18 @@ def submit(
 ) -> Any:
     """Enqueue the task of this name. The same Idempotency-Key gives the same id again."""
     name = task
-    job = api_task(name)
-    if job is None:
-        raise HttpError(404, f"There is no task {name[:200]!r}; GET /api/tasks lists those that may be run.")
+    try:
+        job = offered_task(name)
+    except LookupError as problem:
+        raise HttpError(404, f"task: {problem}") from None
     try:
         kwargs = bind(job, call.args, call.kwargs)
     except ValueError as problem:
         raise HttpError(422, str(problem)) from None
     eta = _eta(call)
-    task_id, seen = _id_for(idempotency_key, name, call) if idempotency_key else (uuid(), False)
+    task_id, seen = uuid(), False
+    if idempotency_key:
+        task_id, seen = idempotency.id_for(idempotency_key, [name, call.model_dump(mode="json")])
     if not seen:
         try:
             refuse_when_full([job])
@@ -124,11 +138,9 @@ def submit(
                     priority=call.priority,
                     headers=FROM_API,
                 )
-            if idempotency_key:
-                records.note_sent(task_id)
         except Exception:
             if idempotency_key:
-                _let_go(task_id)
+                idempotency.let_go(task_id)
             raise
     url = address_of(request, "api:task", task=task_id)
     response["Location"] = url
@@ -150,49 +162,6 @@ def _eta(call: TaskCall) -> datetime.datetime | None:
     if (eta - datetime.datetime.now(datetime.UTC)).total_seconds() > MAX_DELAY:
         raise HttpError(422, f"eta: at most {MAX_DELAY} s from now; make a later run a schedule.")
     return eta
-
-
-def _id_for(key: str, name: str, call: TaskCall) -> tuple[str, bool]:
-    """The task id that belongs to an idempotency key, and whether that task was accepted before."""
-    body = json.dumps([name, call.model_dump(mode="json")], sort_keys=True)
-    wanted = f"{uuid()} {hashlib.sha256(body.encode('utf-8', 'backslashreplace')).hexdigest()}"
-    place = f"stack:idempotency:{hashlib.sha256(key.encode('utf-8', 'backslashreplace')).hexdigest()}"
-    client().set(place, wanted, nx=True, ex=current_app.conf.result_expires)
-    stored = client().get(place) or wanted
-    task_id, digest = stored.split()
-    if digest != wanted.split()[1]:
-        raise HttpError(422, "Idempotency-Key: it was used before for another call; take a new one.")
-    # One of several calls publishes: the one that takes the lock, which lasts longer than a call. After a call
-    # that ended without having noted its message as sent, the next one publishes, under the same id: in doubt
-    # a task runs twice rather than never.
-    if not records.is_sent(task_id) and client().set(_lock(task_id), 1, nx=True, ex=10):
-        return task_id, False
-    for _ in range(10):
-        if records.is_sent(task_id):
-            return task_id, True
-        time.sleep(0.1)
-    raise HttpError(409, "Idempotency-Key: the first call with it is still under way. Try again in 10 s.")
-
-
-def _lock(task_id: str) -> str:
-    return f"stack:idempotency:lock:{task_id}"
-
-
-def _let_go(task_id: str) -> None:
-    """The call failed: let the next one with the same key publish at once."""
-    try:
-        client().delete(_lock(task_id))
-    except redis.RedisError:  # then the lock ends by itself
-        return
-
-
-def refuse_when_full(jobs: Iterable[Any]) -> None:
-    """Raise a 429 while QUEUE_LIMIT tasks or more wait in the queue of one of `jobs`."""
-    for queue, waiting in queues.waiting(sorted({queues.of(job) for job in jobs})).items():
-        if waiting >= QUEUE_LIMIT:
-            raise HttpError(
-                429, f"{waiting} tasks wait in queue {queue!r} (QUEUE_LIMIT is {QUEUE_LIMIT}). Try again in 5 s."
-            )
 
 
 @router.get("/{task}", url_name="task", response={200: TaskState, 404: Problem, 422: Problem, 503: Problem})

@@ -11,19 +11,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from django.conf import settings
-from django.core.exceptions import BadRequest, RequestDataTooBig
+from django.core.exceptions import BadRequest
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import UnreadablePostError
 from django.views import View
 
-from stack.http.middleware import error
-from stack.runtime.env import get
+from stack.http.errors import error
+from stack.http.limits import MAX_UPLOAD, MIB
 
 logger = logging.getLogger(__name__)
 
-LIMIT = get("MAX_UPLOAD", settings.ENV) * 1024 * 1024
 NO_ROOM = (507, "disk_full", "There is no room for this body now. Try again later.")
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -111,7 +109,7 @@ class Uploads:
         if ended and response.status_code == 400:
             if ended[0] == 507:
                 logger.error("no room for an upload in the temporary folder")
-            return error(*ended)
+            return answer(request, *ended)
         return response
 
     def process_view(self, request: Any, view: Any, args: Any, kwargs: Any) -> HttpResponse | None:
@@ -119,8 +117,9 @@ class Uploads:
         # The stack's API has limits of its own (stack/http/guard.py), and says itself which methods an address takes.
         if hasattr(view, "guard"):
             return None
-        if length.isdecimal() and int(length) > LIMIT:
-            return error(413, "too_large", f"The body may hold at most {LIMIT // 1048576} MiB (MAX_UPLOAD).")
+        if length.isdecimal() and int(length) > MAX_UPLOAD:
+            text = f"The body may hold at most {MAX_UPLOAD // MIB} MiB (MAX_UPLOAD)."
+            return answer(request, 413, "too_large", text)
         # The check of the CSRF token reads the body, before the view could say that it takes none.
         allowed = methods(view)
         if allowed and request.method not in allowed:
@@ -128,14 +127,19 @@ class Uploads:
         return None
 
     def process_exception(self, request: Any, problem: Exception) -> HttpResponse | None:
-        if isinstance(problem, RequestDataTooBig):
-            return error(413, "too_large", "The body is too large.")
         if isinstance(problem, UnreadablePostError):
-            return error(400, "client_left", "The client left in the middle of its body.")
+            return answer(request, 400, "client_left", "The client left in the middle of its body.")
         if isinstance(problem, OSError) and problem.errno in DISK_FULL:
             logger.error("no room on the disk: %s", request.path, exc_info=problem)
-            return error(*NO_ROOM)
+            return answer(request, *NO_ROOM)
         return None
+
+
+def answer(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
+    """An error in the shape of the API's below the API, and as a plain text at a project's own addresses."""
+    if request.resolver_match and hasattr(request.resolver_match.func, "guard"):
+        return error(status, code, message)
+    return HttpResponse(message, status=status, content_type="text/plain; charset=utf-8")
 
 
 def methods(view: Any) -> set[str]:
@@ -145,7 +149,8 @@ def methods(view: Any) -> set[str]:
         if wrapped and not getattr(view, "__globals__", {}).get("__name__", "").startswith("django."):
             return set()  # a project's decorator may take what the view does not
         if known := getattr(view, "view_class", None):
-            if known.dispatch is not View.dispatch:
+            own = (known.dispatch, known.http_method_not_allowed)
+            if own != (View.dispatch, View.http_method_not_allowed):
                 return set()  # what a class does with methods by itself is its own matter
             names = {name.upper() for name in known.http_method_names if hasattr(known, name)}
             return names | ({"HEAD"} if "GET" in names else set())

@@ -10,9 +10,9 @@ from ninja import Schema
 
 from stack.broker.connections import answer_of, client
 from stack.broker.keys import describe
-from stack.http.api import Problem
 from stack.http.guarded import Router
-from stack.state import entries, queues, workers
+from stack.http.shapes import Problem
+from stack.state import backlog, entries, queues, workers
 from stack.state.schemas import api_tasks
 
 workers_router, queues_router = Router(tags=["workers"]), Router(tags=["workers"])
@@ -34,13 +34,18 @@ class WorkerOut(Schema):
 
 
 class QueueOut(Schema):
-    """`waiting` counts the tasks of every priority; `workers` those that are ready and take from this queue.
+    """`waiting` counts the tasks of every priority, `delayed` those that workers hold until their time comes; `oldest`
+    is the age in seconds of the one that waits for longest. `workers` are ready and take from this queue.
 
-    `problem` says what is wrong with the queue: a key of Redis that is no list, or a name that no queue may have."""
+    `unserved` says why no worker takes what waits, and what to do; null where one does, or nothing waits. `problem`
+    says what is wrong with the queue: a key of Redis that is no list, or a name that no queue may have."""
 
     name: str
     waiting: int
+    delayed: int
+    oldest: float | None
     workers: int
+    unserved: str | None
     problem: str | None
 
 
@@ -63,22 +68,15 @@ def list_workers(request: HttpRequest) -> list[dict[str, Any]]:
 
 @queues_router.get("", response={200: QueuesOut, 503: Problem})
 def list_queues(request: HttpRequest) -> dict[str, Any]:
-    """The length of each queue that a worker takes from, or that the settings, a task or a schedule name."""
+    """Each queue that a worker takes from, that the project or a schedule names, or in which sent tasks wait."""
     api_tasks()  # so that every task is known, with the queue it names
     problems: list[str] = []
-    ready = [worker for worker in _told(problems, workers.read, []) if worker["ready"]]
+    there = _told(problems, workers.read, [])
     scheduled = _told(problems, lambda: entries.queues(current_app), set())
-    names = (queues.configured() | scheduled).union(*(worker["queues"] for worker in ready))
-    lengths = queues.lengths(sorted(names))
-    unacknowledged, problem = queues.held()
+    seen = backlog.look(queues.of_settings(), there, scheduled)
+    unacknowledged, problem = backlog.held()
     problems += [problem] if problem else []
-    return {
-        "queues": [
-            _shown(name, length, sum(name in worker["queues"] for worker in ready)) for name, length in lengths.items()
-        ],
-        "unacknowledged": unacknowledged,
-        "problem": " ".join(problems) or None,
-    }
+    return {"queues": seen, "unacknowledged": unacknowledged, "problem": " ".join(problems) or None}
 
 
 def _told(problems: list[str], read: Callable[[], Any], otherwise: Any) -> Any:
@@ -90,11 +88,3 @@ def _told(problems: list[str], read: Callable[[], Any], otherwise: Any) -> Any:
             raise
         problems.append(describe(client(), error))
         return otherwise
-
-
-def _shown(name: str, length: int | Exception, takers: int) -> dict[str, Any]:
-    why, waiting = queues.problem(name), 0 if isinstance(length, Exception) else length
-    problem = f"the name {name!r} {why}." if why else None
-    if isinstance(length, Exception):
-        problem = describe(client(), length)
-    return {"name": name, "waiting": waiting, "workers": takers, "problem": problem}

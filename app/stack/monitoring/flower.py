@@ -27,8 +27,9 @@ app = Celery("flower")
 app.conf.update(configuration("flower", env))
 app.conf.accept_content = ["json"]
 # The queues whose length it shows when no worker is there to tell which ones it takes tasks from.
-app.conf.task_queues = [Queue(name) for name in get("WORKER_QUEUES", env)]
-app.conf.task_default_queue = app.conf.task_queues[0].name
+if names := [name for name in get("WORKER_QUEUES", env) if name[0] != "-"]:
+    app.conf.task_queues = [Queue(name) for name in names]
+    app.conf.task_default_queue = names[0]
 # A mailbox apart from the one that shuts workers down: with Flower's password nobody can publish on any other.
 app.conf.control_exchange = FLOWER_MAILBOX
 app.conf.broker_transport_options |= {

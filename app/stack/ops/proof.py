@@ -1,17 +1,31 @@
-"""Run one task through the front door of a stack that runs: `python -m stack.ops.proof` in a web container."""
+"""Run one task through the front door of a stack that runs: `python -m stack.ops.proof` in a web container.
+
+Where the API is, the web role says itself: in the Link of /livez, which is at its root in any project.
+"""
 
 import http.client
 import json
+import re
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from stack.runtime.env import environment, get
 
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """An answer that sends a call elsewhere is an error: a POST would arrive there as a GET."""
+
+    def redirect_request(self, *args: Any) -> None:
+        return None
+
+
 # No proxy stands between.
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
 
 
 class Failed(Exception):
@@ -29,21 +43,36 @@ def prove(env: dict[str, str]) -> tuple[str, Any]:
         Waits: the stack works, and has other tasks to do first.
         Failed: it does not work.
     """
-    names = [task["name"] for task in call(env, "/api/tasks")]
+    api = where(env)
+    names = [task["name"] for task in call(env, f"{api}tasks")]
     name, args = ("add", [2, 3]) if "add" in names else ("ping", [])
     task = f"{name}({', '.join(map(str, args))})"
-    accepted = call(env, f"/api/tasks/{name}", {"args": args})
-    done = call(env, f"{accepted['url']}?wait=20")
-    if not done["ready"] and (backlog := before(env)):
+    accepted = call(env, f"{api}tasks/{name}", {"args": args})
+    # Not its "url": that is for a browser, behind a proxy that may take a part of the path away.
+    done = call(env, f"{api}tasks/{accepted['id']}?wait=20")
+    if not done["ready"] and (backlog := before(env, api)):
         raise Waits(f"every role is ready; {task} has its turn later: {backlog}")
     if not done["successful"]:
         raise Failed(f"{name} did not succeed: {done}; see the log of the worker")
     return task, done["result"]
 
 
-def before(env: dict[str, str]) -> str | None:
+def where(env: dict[str, str]) -> str:
+    """The path of the API on the web role, as `/stack/api/`.
+
+    Raises:
+        Failed: the web role does not answer, or its addresses do not have the API.
+    """
+    with ask(env, "/livez") as answer:
+        link = re.search(r'<(/[^>]*)openapi\.json>; *rel="service-desc"', answer.headers.get("Link") or "")
+    if not link:
+        raise Failed("the addresses of the web role have no API: include stack.urls in the project's URLconf")
+    return link[1]
+
+
+def before(env: dict[str, str], api: str) -> str | None:
     """What a queued task waits for, or None when nothing is before it."""
-    queues = call(env, "/api/queues")
+    queues = call(env, f"{api}queues")
     waiting = max(0, sum(queue["waiting"] for queue in queues["queues"]) - 1)
     if not waiting and not queues["unacknowledged"]:
         return None
@@ -51,7 +80,14 @@ def before(env: dict[str, str]) -> str | None:
 
 
 def call(env: dict[str, str], path: str, body: Any = None) -> Any:
-    """One HTTP call to the web role; a body makes it a POST.
+    """What one HTTP call to the web role gives, as JSON; a body makes it a POST. Raises as `ask` does."""
+    with ask(env, path, body) as answer:
+        return json.load(answer)
+
+
+@contextmanager
+def ask(env: dict[str, str], path: str, body: Any = None) -> Iterator[Any]:
+    """The answer to one HTTP call to the web role.
 
     Raises:
         Waits: it was answered with 429, because the queue is full.
@@ -59,18 +95,24 @@ def call(env: dict[str, str], path: str, body: Any = None) -> Any:
     """
     # The web role answers to its own names only, whichever address it listens on.
     host = next((name for name in get("ALLOWED_HOSTS", env) if name[0] not in ".*"), "localhost")
-    headers = {"Content-Type": "application/json", "Host": host}
+    # As through the proxy that ends TLS: a project may send all else to https (SECURE_SSL_REDIRECT).
+    headers = {"Content-Type": "application/json", "Host": host, "X-Forwarded-Proto": "https"}
     if token := get("API_TOKEN", env):
         headers["Authorization"] = f"Bearer {token}"
     data = None if body is None else json.dumps(body).encode()
     try:
         request = urllib.request.Request(base(env) + path, data, headers)  # noqa: S310 (http, to our own web role)
         with DIRECT.open(request, timeout=35) as answer:
-            return json.load(answer)
+            yield answer
     except urllib.error.HTTPError as error:
         text = error.read().decode(errors="replace")
         if error.code == 429:
             raise Waits(f"every role is ready; {path}: {json.loads(text)['error']['message']}") from error
+        if error.code in (301, 302, 307, 308):
+            raise Failed(
+                f"{path}: the project sends this call to {error.headers['Location']}. Where that is https, have "
+                "127.0.0.1 in TRUSTED_PROXIES, or the path in the project's SECURE_REDIRECT_EXEMPT."
+            ) from error
         raise Failed(f"{path}: {error}: {text[:500]}; see the log of the web role") from error
     except (OSError, http.client.HTTPException) as error:
         raise Failed(f"{path}: {error}; see the log of the web role") from error

@@ -52,8 +52,9 @@ def get(name, env):
     """The typed value of variable `name` in the mapping `env`.
 
     Returns:
-        str, int, bool, list of str, (host, port) for a "bind", a list of ip_network for "networks", or a dict of
-        Django's settings for a "database" (None where it is empty) and for "mail".
+        str (a "redis" is checked, and empty where it is not set), int (None where it is empty and may be), bool, list
+        of str, (host, port) for a "bind", a list of ip_network for "networks", or a dict of Django's settings for a
+        "database" (None where it is empty) and for "mail".
 
     Raises:
         BadValue: the value is not one that the variable accepts, or a required one is missing.
@@ -86,6 +87,8 @@ def _list(var, text):
 
 
 def _int(var, text):
+    if not text and var.default == "":
+        return None
     try:
         number = int(text)
     except ValueError:
@@ -122,6 +125,12 @@ def _zone(var, text):
     return text
 
 
+def _redis(var, text):
+    if text:
+        redis_address(var.name, text)
+    return text
+
+
 def _database(var, text):
     if not text:
         return None
@@ -130,7 +139,10 @@ def _database(var, text):
 
     try:
         if text.partition("://")[0] in Env.DB_SCHEMES:
-            return Env.db_url_config(text)
+            found = Env.db_url_config(text)
+            if "sqlite" in found["ENGINE"] and found["NAME"] != ":memory:":
+                found["NAME"] = _path(var, found["NAME"])
+            return found
     except ValueError:  # a port that is no number, an address with half a bracket
         pass
     raise BadValue(f"{var.name}: it must be postgres://user@host:5432/name, sqlite:////path, or empty for SQLite.")
@@ -152,6 +164,7 @@ _READ = {
     "bind": _bind,
     "networks": _networks,
     "zone": _zone,
+    "redis": _redis,
     "database": _database,
     "mail": _mail,
     "path": _path,
@@ -189,22 +202,33 @@ def redis_url(role, env):
         BadValue: REDIS_URL is not `redis[s]://[user@]host[:port][/number]`, or holds a password.
     """
     text = env.get("REDIS_URL", "") or f"redis://127.0.0.1:{get('REDIS_PORT', env)}/0"
+    scheme, user, host, port, database = redis_address("REDIS_URL", text)
+    return scheme, user or role, host, port, database
+
+
+def redis_address(name, text):
+    """The parts of a Redis's address in variable `name`: (scheme, user or "", host, port, database number).
+
+    Raises:
+        BadValue: it is not `redis[s]://[user@]host[:port][/number]`, or holds a password.
+    """
     accepted = "it must be redis://host:6379/0 or rediss://host:6379/0, with an optional user@ before the host."
     scheme, separator, rest = text.partition("://")
     address, _, database = rest.partition("/")
     user, at, hostport = address.rpartition("@")
     if ":" in user:
-        raise BadValue("REDIS_URL holds a password: take it out and put it into REDIS_PASSWORD_FILE.")
+        file = name.replace("_URL", "_PASSWORD_FILE")
+        raise BadValue(f"{name} holds a password: take it out and put it into {file}.")
     if hostport.startswith("["):
         host, _, port = hostport[1:].partition("]")
         port = port.lstrip(":")
     else:
         host, _, port = hostport.partition(":")
     if scheme not in ("redis", "rediss") or not separator or not host or (at and not user):
-        raise BadValue(f"REDIS_URL={text!r}: {accepted}")
+        raise BadValue(f"{name}={text!r}: {accepted}")
     if not (port or "6379").isdigit() or not (database or "0").isdigit():
-        raise BadValue(f"REDIS_URL={text!r}: {accepted}")
-    return scheme, user or role, host, int(port or 6379), int(database or 0)
+        raise BadValue(f"{name}={text!r}: {accepted}")
+    return scheme, user, host, int(port or 6379), int(database or 0)
 
 
 def heartbeat_path(role, env):
@@ -215,8 +239,9 @@ def heartbeat_path(role, env):
 def loop_limit(role, env):
     """Seconds without a turn of the main loop after which a worker or beat counts as hung.
 
-    The solo pool runs tasks in the loop itself, so its limit starts where the longest task ends.
+    The solo pool runs tasks in the loop itself, so its limit starts where the longest task ends. Where no variable says
+    when that is, it is the time after which another worker is given the task anyway.
     """
     if role == "worker" and get("WORKER_POOL", env) == "solo":
-        return get("TASK_TIME_LIMIT", env) + 60
+        return (get("TASK_TIME_LIMIT", env) or get("VISIBILITY_TIMEOUT", env)) + 60
     return 60

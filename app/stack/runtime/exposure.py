@@ -96,6 +96,14 @@ def _web(env: dict[str, str], hosts: list[str], debug: bool) -> Found:
                 "and call it from a visitor's browser. (.example.com stands for all names of a domain.)",
             )
         )
+    if others and get("INSECURE_COOKIES", env):
+        found.append(
+            (
+                "stack.W009",
+                f"INSECURE_COOKIES is on, and others reach the web role as {others[0]}: without TLS whoever listens in "
+                "that network takes a session over. End TLS in front, and take INSECURE_COOKIES out.",
+            )
+        )
     if debug and others:
         found.append(
             (

@@ -45,11 +45,6 @@ class Heartbeat:
         if self._turned - self._written >= 1 or state != self.state:
             self.write(state)
 
-    @property
-    def is_stopping(self) -> bool:
-        """Whether `stopping` was called."""
-        return self._stopping.is_set()
-
     def stopping(self) -> None:
         """From here on the loop may stand still: a stop has its own limit, STOP_GRACE. Safe in a signal handler."""
         self._stopping.set()

@@ -1,13 +1,19 @@
 """The role table: what each role's word means as a command. Standard library only, and no Django."""
 
+import os
 import sys
 
-from stack.runtime.env import BadValue, get, redis_url
+from stack.runtime.env import APP_DIR, BadValue, get, redis_url
 from stack.runtime.names import problem
+from stack.runtime.projectenv import project_variables
 from stack.runtime.variables import CAN_FORK
 
 ROLES = ("web", "worker", "beat", "flower", "migrate", "wait")
 _PYTHON = sys.executable
+# By their full names: the working folder is the project's, which may have files of these names.
+_MANAGE, _GUNICORN, _FLOWER = (
+    os.path.join(APP_DIR, name) for name in ("manage.py", "gunicorn.conf.py", "flowerconfig.py")
+)
 
 
 def argv(role, env):
@@ -27,9 +33,10 @@ def argv(role, env):
     if role == "web" and get("WEB_SERVER", env) == "django":
         host, port = get("WEB_BIND", env)
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        return [_PYTHON, "manage.py", "runserver", "--noreload", place]
+        return [_PYTHON, _MANAGE, "runserver", "--noreload", place]
     if role == "web":
-        return [_PYTHON, "-m", "gunicorn", "config.wsgi:application"]
+        layer = "asgi" if get("WEB_SERVER", env) == "asgi" else "wsgi"
+        return [_PYTHON, "-m", "gunicorn", "-c", _GUNICORN, f"stack.{layer}:application"]
     if role == "worker":
         # The pool is an argument because Celery patches for green pools by looking at its command line.
         # Without mingle and gossip: what workers would tell each other (revokes, clocks) is in Redis here, and
@@ -37,18 +44,20 @@ def argv(role, env):
         pool = get("WORKER_POOL", env)
         talk = ["--without-mingle"] if pool == "eventlet" else ["--without-mingle", "--without-gossip"]
         module = "stack.worker.green" if pool == "eventlet" else "celery"
+        # Without names, or with those that it does not take, stack/worker/queues.py asks the project.
+        wanted = [queue for queue in get("WORKER_QUEUES", env) if queue[0] != "-"]
         return [
-            *(_PYTHON, "-m", module, "-q", "-A", "config", "worker", "-n", f"{get('INSTANCE', env) or role}@%h"),
-            *("-P", pool, "-Q", ",".join(get("WORKER_QUEUES", env)), "-l", level, *talk),
+            *(_PYTHON, "-m", module, "-q", "-A", "stack.celery", "worker", "-n", f"{get('INSTANCE', env) or role}@%h"),
+            *("-P", pool, *(["-Q", ",".join(wanted)] if wanted else []), "-l", level, *talk),
         ]
     if role == "beat":
-        return [_PYTHON, "-m", "celery", "-q", "-A", "config", "beat", "--pidfile=", "-l", level]
+        return [_PYTHON, "-m", "celery", "-q", "-A", "stack.celery", "beat", "--pidfile=", "-l", level]
     if role == "flower":
         # The app without Django: Flower reads events and needs none of the project's code (240 MiB less).
-        return [_PYTHON, "-m", "celery", "-q", "-A", "stack.monitoring.flower", "flower"]
+        return [_PYTHON, "-m", "celery", "-q", "-A", "stack.monitoring.flower", "flower", f"--conf={_FLOWER}"]
     if role in ("migrate", "wait"):
-        arguments = ["migrate", "--noinput"] if role == "migrate" else ["wait_for_migrations"]
-        return [_PYTHON, "manage.py", *arguments]
+        arguments = ["migrate", "--noinput", "--static"] if role == "migrate" else ["wait_for_migrations"]
+        return [_PYTHON, _MANAGE, *arguments]
     raise BadValue(f"unknown role {role!r}: it must be one of {', '.join(ROLES)}.")
 
 
@@ -61,11 +70,14 @@ def needs(role):
         "SECRET_KEY",
         "DATABASE_URL",
         "DATABASE_PASSWORD",
+        "CACHE_URL",
+        "CACHE_PASSWORD",
         "EMAIL_URL",
         "EMAIL_PASSWORD",
         "DEBUG",
         "ALLOWED_HOSTS",
         "CSRF_TRUSTED_ORIGINS",
+        "INSECURE_COOKIES",
         "TIME_ZONE",
         "RESULT_EXPIRES",
     ]
@@ -85,10 +97,13 @@ def problems(role, env):
             get(name, env)
         except BadValue as error:
             found.append(str(error))
-    try:
-        redis_url(role, env)
-    except BadValue as error:
-        found.append(str(error))
+    from stack.runtime.project import project
+
+    for read in (redis_url, project_variables, *([] if role == "flower" else [lambda _, env: project(env)])):
+        try:
+            read(role, env)
+        except BadValue as error:
+            found.append(str(error))
     if found:
         return found
     found = contradictions(env)
@@ -110,10 +125,15 @@ def contradictions(env):
     limit, grace = get("TASK_TIME_LIMIT", env), get("STOP_GRACE", env)
     visible, pool = get("VISIBILITY_TIMEOUT", env), get("WORKER_POOL", env)
     found = []
-    if visible < limit + grace + 60:
+    if limit and visible < limit + grace + 60:
         found.append(
             f"VISIBILITY_TIMEOUT={visible} is too short: a task that still runs would be given to a second worker. "
             f"Make it at least TASK_TIME_LIMIT + STOP_GRACE + 60 = {limit + grace + 60}."
+        )
+    elif visible < grace + 60:
+        found.append(
+            f"VISIBILITY_TIMEOUT={visible} is too short: a task could be given to a second worker while the first one "
+            f"stops. Make it at least STOP_GRACE + 60 = {grace + 60}."
         )
     if get("RESULT_EXPIRES", env) < visible:
         found.append(
@@ -130,11 +150,17 @@ def contradictions(env):
             "would fail with `ValueError: not enough values to unpack (expected 3, got 0)`. "
             "Make it eventlet (the default there), threads or solo."
         )
-    if get("WEB_SERVER", env) == "gunicorn" and not CAN_FORK:
-        found.append("WEB_SERVER=gunicorn cannot work on Windows: its processes are forked. Make it django.")
-    for queue in get("WORKER_QUEUES", env):
+    if (server := get("WEB_SERVER", env)) != "django" and not CAN_FORK:
+        found.append(f"WEB_SERVER={server} cannot work on Windows: its processes are forked. Make it django.")
+    names = get("WORKER_QUEUES", env)
+    for queue in (name.removeprefix("-") for name in names):
         if why := problem(queue):
             found.append(f"WORKER_QUEUES names {queue!r}, which {why}.")
+    if len({name.startswith("-") for name in names}) > 1:
+        found.append(
+            f"WORKER_QUEUES={','.join(names)} names queues to take and, with `-`, queues to leave out: give one kind. "
+            "A worker that is given names takes no other queue anyway."
+        )
     if env.get("REMAP_SIGTERM"):
         found.append("REMAP_SIGTERM is set: TERM would cut running tasks off. Unset it; STOP_GRACE bounds the stop.")
     if pool == "solo" and get("WORKER_CONCURRENCY", env) > 1 and env.get("WORKER_CONCURRENCY"):
@@ -155,23 +181,35 @@ def _server_arguments(text):
     return found
 
 
-def max_delay(env):
-    """The longest countdown in seconds that the API accepts.
+def max_delay(env, visible=None, limit=None):
+    """The longest countdown in seconds that the API and Django's tasks accept.
 
-    A delayed task waits unacknowledged in a worker, so delay, run and stop must all fit the visibility timeout.
+    A delayed task waits unacknowledged in a worker, so delay, run and stop must all fit the visibility timeout. Without
+    a time limit a sixth of it is kept for the run.
+
+    Args:
+        visible: the visibility timeout of the app that runs, where that is not VISIBILITY_TIMEOUT.
+        limit: its time limit, where that is not TASK_TIME_LIMIT.
     """
-    return get("VISIBILITY_TIMEOUT", env) - get("TASK_TIME_LIMIT", env) - get("STOP_GRACE", env)
+    visible = visible or get("VISIBILITY_TIMEOUT", env)
+    return int(visible - (get("TASK_TIME_LIMIT", env) or limit or visible // 6) - get("STOP_GRACE", env))
 
 
 def versions():
-    """What is wrong with the versions of Celery's Redis client, one sentence each.
+    """What is wrong with the versions of Django and of Celery's Redis client, one sentence each.
 
     A client that does not fit fails later and obscurely ('str' object has no attribute 'items').
     """
     from importlib.metadata import PackageNotFoundError, version
 
     found = []
-    for package, least, below in (("redis", (6, 4), (9,)), ("celery", (5, 7), (5, 8)), ("kombu", (5, 7), (5, 8))):
+    fitting = {
+        "django": ((5, 2), (6, 1)),
+        "redis": ((6, 4), (9,)),
+        "celery": ((5, 7), (5, 8)),
+        "kombu": ((5, 7), (5, 8)),
+    }
+    for package, (least, below) in fitting.items():
         try:
             installed = version(package)
         except PackageNotFoundError:
@@ -180,6 +218,6 @@ def versions():
             found.append(
                 f"{package} {installed} does not fit: it must be at least {'.'.join(map(str, least))} and "
                 f"below {'.'.join(map(str, below))}. Install the locked versions: pip install --require-hashes "
-                "-r requirements/base.txt"
+                "-r requirements/base.txt (Django 5.2) or requirements/django60.txt (Django 6.0)"
             )
     return found

@@ -18,7 +18,7 @@ class Var:
         default: the text used where the variable is unset or empty; None makes it required.
         doc: one sentence for `.env.example` and the README.
         kind: "str", "int", "bool", "list" (comma separated), "networks" (such a list), "bind" (host:port), "zone",
-            "path", "database" and "mail" (URLs), or "secret".
+            "path", "redis", "database" and "mail" (URLs), or "secret".
         choices: the accepted words, where only some are.
         low, high: the accepted range of an "int", inclusive.
     """
@@ -38,6 +38,7 @@ VARS = {
         Var("REDIS_PASSWORD", None, "This role's password for Redis.", "secret"),
         Var("FLOWER_PASSWORD", None, "The password of Flower's page and API; the user is `flower`.", "secret"),
         Var("DATABASE_PASSWORD", "", "The password for DATABASE_URL, where that holds none.", "secret"),
+        Var("CACHE_PASSWORD", "", "The password for CACHE_URL.", "secret"),
         Var("EMAIL_PASSWORD", "", "The password for EMAIL_URL, where that holds none.", "secret"),
         Var(
             "API_TOKEN",
@@ -67,6 +68,13 @@ VARS = {
             "database",
         ),
         Var(
+            "CACHE_URL",
+            "",
+            'A Redis for Django\'s cache, without the password, as redis://cache:6379/0: CACHES["default"] is there. '
+            "Empty leaves CACHES to the project. Never the Redis of the tasks, which must not forget.",
+            "redis",
+        ),
+        Var(
             "EMAIL_URL",
             "consolemail://",
             "Django's mail server, as smtp+tls://user@host:587; the default prints to the log.",
@@ -77,6 +85,13 @@ VARS = {
         Var("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]", "Host names the web role answers to.", "list"),
         Var("CSRF_TRUSTED_ORIGINS", "", "Further origins whose pages may call the API, as https://host.", "list"),
         Var(
+            "INSECURE_COOKIES",
+            "false",
+            "Session and CSRF cookies travel without TLS too: only for a network of your own without TLS. A browser on "
+            "this machine needs it not: it takes secure cookies from http://127.0.0.1 and http://localhost.",
+            "bool",
+        ),
+        Var(
             "TIME_ZONE",
             "UTC",
             "The zone in which crontab schedules are read and runs are shown, as Asia/Shanghai.",
@@ -86,8 +101,9 @@ VARS = {
         Var(
             "WEB_SERVER",
             "gunicorn" if CAN_FORK else "django",
+            "gunicorn serves WSGI; asgi is gunicorn with the project's ASGI_APPLICATION: async views and websockets. "
             "Django's own server is for development, and the default on Windows, where gunicorn cannot run.",
-            choices=("gunicorn", "django"),
+            choices=("gunicorn", "asgi", "django"),
         ),
         Var("WEB_BIND", "127.0.0.1:8000", "Address of the web role.", "bind"),
         Var(
@@ -138,7 +154,13 @@ VARS = {
             "bool",
         ),
         # The worker.
-        Var("WORKER_QUEUES", "default", "Queues this worker takes tasks from.", "list"),
+        Var(
+            "WORKER_QUEUES",
+            "",
+            "Queues this worker takes tasks from, as `emails,video`; `-emails` takes all but that one. Empty is every "
+            "queue that the project names: docs/queues.md.",
+            "list",
+        ),
         Var(
             "WORKER_POOL",
             "prefork" if CAN_FORK else "eventlet",
@@ -149,14 +171,20 @@ VARS = {
         # Time limits, in seconds. `manage.py check` says how they must fit together.
         Var(
             "TASK_TIME_LIMIT",
-            "600",
-            "Prefork kills a task that runs longer, after SoftTimeLimitExceeded; solo counts as hung a minute later.",
+            "",
+            "Prefork kills a task that runs longer, after SoftTimeLimitExceeded; solo counts as hung a minute later. "
+            "Empty is the project's own limit, or none: then a task that outlives VISIBILITY_TIMEOUT runs twice.",
             "int",
             low=1,
             high=604800,
         ),
         Var(
-            "VISIBILITY_TIMEOUT", "3600", "What a dead worker held comes back after this.", "int", low=60, high=2592000
+            "VISIBILITY_TIMEOUT",
+            "3600",
+            "What a dead worker held comes back after this. A task whose countdown or run is longer runs twice.",
+            "int",
+            low=60,
+            high=2592000,
         ),
         Var("STOP_GRACE", "60", "Bounds every stop; tasks get this minus 15 to finish.", "int", low=20, high=86400),
         Var(
@@ -180,7 +208,22 @@ VARS = {
         Var("LOG_LEVEL", "INFO", "Least severity that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
         Var("LOG_FORMAT", "json", "One JSON object a line, or text for people.", choices=("json", "console")),
         Var("RUN_DIR", "run", "Writable folder: heartbeats, SQLite.", "path"),
+        Var(
+            "STATIC_ROOT",
+            "run/static",
+            "Folder into which static files are collected, where the storage needs that; set it, and they always "
+            "are. Unset, the project's own STATIC_ROOT comes before the default.",
+            "path",
+        ),
+        Var(
+            "MEDIA_ROOT",
+            "run/media",
+            "Writable folder of uploads, the same for web and worker. Unset, the project's own MEDIA_ROOT comes before "
+            "the default.",
+            "path",
+        ),
         Var("INSTANCE", "", "Name of this process where several of a role share a RUN_DIR; empty is the role's name."),
+        Var("BEAT_SCHEDULER", "", "Beat's scheduler as module:Class; empty: the project's, or the stack's own."),
         Var("SERVICE_ROLE", "web", "The role; `service.py run` sets it, so that it need not be set by hand."),
         Var("GIT_COMMIT", "", "The commit that /version reports."),
     )
@@ -195,6 +238,8 @@ def example():
         "# KEY=value, no quotes, no export, no comment behind a value. The process's environment wins over the file.",
         f"# Each NAME_FILE is the path of a file that holds the secret. `make up` makes random ones for {made}.",
         "# A relative path counts from the project's folder.",
+        "# Variables of your own may stand in `.env` too: every Django role has them in os.environ. A secret of yours",
+        "# is a file in a folder named `secrets`: with STRIPE_KEY_FILE=run/secrets/stripe_key, STRIPE_KEY is its text.",
         "# Made from app/stack/runtime/variables.py by `make env-example`.",
     ]
     for var in VARS.values():

@@ -1,105 +1,30 @@
-"""Canvases as the API knows them: what is sent, and one Redis hash per canvas to find its tasks again.
+"""Canvases in Redis: one hash for each, by which its tasks are found again, and how far they are.
 
-Celery stores a group only on request and a chain not at all. Each task of a canvas gets its id here, before
-anything is sent, so that the record is complete even if sending ends half-way.
+Celery stores a group only on request and a chain not at all. The ids of a canvas's tasks are chosen before anything is
+sent (plans.py), so that the record is complete even if sending ends half-way.
 """
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import Any
 
-from celery import chain, chord, current_app, group
-from celery.canvas import Signature
-from kombu.utils.uuid import uuid
+import redis
+from celery import current_app
 
 from stack.broker.connections import client
-from stack.state import queues
+from stack.state import records
+from stack.state.plans import Plan
 
-
-@dataclass
-class Plan:
-    """What a call sends, and the ids by which its progress is told.
-
-    Attributes:
-        signatures: sent one after the other; made as they are sent where there is much in them.
-        members: ids of the tasks that count, in the order of their results.
-        sizes: how many items each member stands for (1, or the length of a chunk).
-        last: id of the task whose result is the canvas's; empty where the list of all results is.
-    """
-
-    kind: str
-    signatures: Iterable[Any]
-    members: list[str]
-    sizes: list[int]
-    last: str = ""
-    id: str = field(default_factory=uuid)
-
-
-def named(signature: Signature) -> str:
-    """Give a signature its task id and return it."""
-    task_id = uuid()
-    signature.set(task_id=task_id)
-    return task_id
-
-
-def plan_group(tasks: list[Signature]) -> Plan:
-    members = [named(task) for task in tasks]
-    return Plan("group", [group(tasks)], members, [1] * len(members))
-
-
-def plan_chain(tasks: list[Signature]) -> Plan:
-    members = [named(task) for task in tasks]
-    return Plan("chain", [chain(*tasks)], members, [1] * len(members), last=members[-1])
-
-
-def plan_chord(header: list[Signature], body: Signature) -> Plan:
-    members = [named(task) for task in (*header, body)]
-    return Plan("chord", [chord(header, body)], members, [1] * len(members), last=members[-1])
-
-
-def in_its_queue(signature: Signature, task: Any) -> Signature:
-    """Send a map, starmap or chunk of a task where the task goes: Celery sends them to the default queue."""
-    signature.set(queue=queues.of(task))
-    return signature
-
-
-def plan_map(kind: str, task: Any, items: Sequence[Any]) -> Plan:
-    """`map` and `starmap` are one task that takes the items one after the other."""
-    signature = in_its_queue(getattr(task, kind)(items), task)
-    task_id = named(signature)
-    return Plan(kind, [signature], [task_id], [len(items)], last=task_id)
-
-
-class Pairs(Sequence[Any]):
-    """The items (i, i) of a range, each made when it is asked for: a million need no memory."""
-
-    def __init__(self, numbers: range):
-        self.numbers = numbers
-
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, place: Any) -> Any:
-        if isinstance(place, slice):
-            return [(number, number) for number in self.numbers[place]]
-        return (self.numbers[place], self.numbers[place])
-
-
-def plan_chunks(task: Any, items: Sequence[Any], size: int) -> Plan:
-    """Starmaps over `size` items each."""
-    starts = range(0, len(items), size)
-    members = [uuid() for _ in starts]
-    sizes = [min(size, len(items) - start) for start in starts]
-    signatures = (
-        in_its_queue(task.starmap(items[start : start + size]), task).set(task_id=member)
-        for start, member in zip(starts, members, strict=True)
-    )
-    return Plan("chunks", signatures, members, sizes)
+SHOWN = 10_000  # results that one answer carries; the rest is read task by task
+DONE: dict[str, Any] = {"state": "SUCCESS", "ready": True, "successful": True}
 
 
 def key(canvas_id: str) -> str:
     return f"stack:canvas:{canvas_id}"
+
+
+def _done_key(canvas_id: str) -> str:
+    return f"stack:canvas-done:{canvas_id}"
 
 
 def record(plan: Plan) -> None:
@@ -129,3 +54,91 @@ def send(plan: Plan) -> None:
     """
     for signature in plan.signatures:
         signature.apply_async()
+
+
+def read(canvas_id: str) -> dict[str, Any] | None:
+    """A canvas as the API shows it, or None when its id is unknown or has expired."""
+    pipe = client().pipeline(transaction=False)
+    pipe.hgetall(key(canvas_id))
+    pipe.smembers(_done_key(canvas_id))
+    stored, known = pipe.execute()
+    if not stored:
+        return None
+    members, sizes = json.loads(stored["members"]), json.loads(stored["sizes"])
+    tasks = _tasks(canvas_id, members, known)
+    over = [bool(task and task["ready"]) for task in tasks]
+    place = next((n for n, task in enumerate(tasks) if task and task["ready"] and not task["successful"]), None)
+    failed = None if place is None else tasks[place]
+    ready = _is_ready(stored["kind"], over, place)
+    successful = ready and failed is None
+    state = "SUCCESS" if successful else (failed or {}).get("state", "FAILURE") if ready else _under_way(tasks)
+    pairs = zip(sizes, tasks, strict=True)
+    shown = successful and sum(sizes) <= SHOWN
+    return {
+        "id": canvas_id,
+        "kind": stored["kind"],
+        "state": state,
+        "ready": ready,
+        "successful": successful,
+        "completed": sum(size for size, task in pairs if task and task["successful"]),
+        "total": sum(sizes),
+        "result": _result(stored["kind"], members[-1:] if stored["last"] else members) if shown else None,
+        "error": {"id": failed["id"], **failed["error"]} if failed and failed["error"] else None,
+        "members": members,
+    }
+
+
+def _tasks(canvas_id: str, members: list[str], known: set[str]) -> list[dict[str, Any] | None]:
+    """The members' records. One that was seen to succeed is remembered: its result is not read at each look."""
+    tasks: dict[str, dict[str, Any] | None] = dict.fromkeys(members, DONE)
+    unknown = [task_id for task_id in members if task_id not in known]
+    tasks |= dict(zip(unknown, records.read_many(unknown), strict=True))
+    if new := [task_id for task_id in unknown if (tasks[task_id] or {}).get("successful")]:
+        pipe = client().pipeline(transaction=True)
+        pipe.sadd(_done_key(canvas_id), *new)
+        # As long as its results, of which each counts from its end.
+        for each in (_done_key(canvas_id), key(canvas_id)):
+            pipe.expire(each, current_app.conf.result_expires)
+        with suppress(redis.ResponseError):  # a full Redis takes no notes, and can still be read
+            pipe.execute()
+    return [tasks[task_id] for task_id in members]
+
+
+def _is_ready(kind: str, over: list[bool], failed: int | None) -> bool:
+    """Whether no member of a canvas runs or will run.
+
+    Args:
+        over: of each member, whether it is ready.
+        failed: the place of the first member that has failed or was revoked.
+    """
+    if failed is None:
+        # What follows others ends after them, and they may keep no state (ignore_result).
+        return over[-1] if kind in ("chain", "chord") else all(over)
+    if kind == "chain":
+        return all(over[: failed + 1])  # what follows it is never sent; a revoked one may follow one that runs
+    if kind == "chord":
+        return all(over[:-1])  # nor is the body then, but each of the header runs
+    return all(over)
+
+
+def _under_way(tasks: list[Any]) -> str:
+    return "STARTED" if any(task and task["state"] != "PENDING" for task in tasks) else "PENDING"
+
+
+def _result(kind: str, members: list[str]) -> Any:
+    results = [task and task["result"] for task in records.read_many(members)]
+    if kind == "chunks":
+        return [item for part in results for item in part or ()]
+    return results if kind == "group" else results[0]
+
+
+def revoke(canvas_id: str) -> int:
+    """Revoke every task of a canvas that has not started; returns how many that were.
+
+    Tasks of a chain or a chord that are not sent yet find their claim taken when their time comes.
+    """
+    members = json.loads(client().hget(key(canvas_id), "members") or "[]")
+    revoked = [task_id for task_id in members if records.claim(task_id, "", records.REVOKED) == records.REVOKED]
+    for task_id in revoked:
+        current_app.backend.mark_as_revoked(task_id, records.WAS_REVOKED)
+    return len(revoked)

@@ -1,18 +1,18 @@
-"""Which queues there are, and how many tasks wait. A queue is one list in Redis for each of kombu's priority steps."""
+"""Which queues there are: what the settings, the tasks' own options and the routes of the project name.
 
-from collections.abc import Iterable
-from contextlib import suppress
+Celery knows those of CELERY_TASK_QUEUES alone.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import redis
 from celery import current_app
 from celery.app.routes import MapRoute, prepare
+from celery.utils.functional import maybe_evaluate
 from django.conf import settings
-from kombu.transport.redis import PRIORITY_STEPS, Channel
+from kombu import Queue
 
 from stack.broker.connections import client
-from stack.broker.keys import describe, is_wrong_type
-from stack.broker.routing import ReservedQueue
 from stack.runtime.env import get
 from stack.runtime.names import problem
 
@@ -21,44 +21,9 @@ SERVED = "stack:queues"
 NAMED = 20  # accepted names that one message tells
 
 
-def lists(queue: str) -> list[str]:
-    """The keys of a queue's lists, the most urgent first."""
-    sep = current_app.conf.broker_transport_options["sep"]
-    return [f"{queue}{sep}{step}" if step else queue for step in PRIORITY_STEPS]
-
-
-def lengths(queues: Iterable[str]) -> dict[str, int | Exception]:
-    """How many tasks wait in each of these queues, or Redis's answer where the key of one is no list.
-
-    Raises:
-        redis.exceptions.RedisError: Redis does not answer.
-    """
-    names = list(queues)
-    pipe = client().pipeline(transaction=False)
-    for queue in names:
-        for each in lists(queue):
-            pipe.llen(each)
-    answers, steps = pipe.execute(raise_on_error=False), len(PRIORITY_STEPS)
-    found: dict[str, int | Exception] = {}
-    for place, queue in enumerate(names):
-        parts = answers[place * steps : (place + 1) * steps]
-        failed = next((each for each in parts if isinstance(each, Exception)), None)
-        found[queue] = failed or sum(parts)
-    return found
-
-
-def waiting(queues: Iterable[str]) -> dict[str, int]:
-    """How many tasks wait in each of these queues.
-
-    Raises:
-        redis.exceptions.RedisError: Redis does not answer, or the key of a queue is no list.
-    """
-    found: dict[str, int] = {}
-    for queue, length in lengths(queues).items():
-        if isinstance(length, Exception):
-            raise length
-        found[queue] = length
-    return found
+def name_of(queue: Any) -> str:
+    """The name of a queue that is given by its name or as kombu's Queue."""
+    return str(getattr(queue, "name", queue))
 
 
 def of(task: Any) -> str:
@@ -67,37 +32,53 @@ def of(task: Any) -> str:
     Raises:
         stack.broker.routing.ReservedQueue: a function of CELERY_TASK_ROUTES names one that no queue may have.
     """
-    return name_of(getattr(task, "queue", None) or current_app.amqp.router.route({}, task.name)["queue"])
+    if own := getattr(task, "queue", None):
+        return name_of(own)
+    routed = current_app.amqp.router.route({}, task.name, task_type=task)
+    if queue := routed.get("queue"):
+        return name_of(queue)
+    return _bound(routed.get("exchange"), routed.get("routing_key")) or str(current_app.conf.task_default_queue)
 
 
-def name_of(queue: Any) -> str:
-    """The name of a queue that is given by its name or as kombu's Queue."""
-    return str(getattr(queue, "name", queue))
+def _bound(exchange: Any, routing_key: Any) -> str | None:
+    """The queue of the settings that is bound to an exchange by this key, where a route names these and no queue."""
+    name = name_of(exchange or "")
+    if not name:  # AMQP's anonymous exchange: the routing key is the queue
+        return routing_key
+    for queue in current_app.amqp.queues.values():
+        if name_of(queue.exchange) == name and queue.routing_key == routing_key:
+            return str(queue.name)
+    return None
 
 
-def held() -> tuple[int, str | None]:
-    """How many tasks of all queues workers have taken and not finished, those among them whose time has not come; and
-    what is wrong with the keys in which workers note them, which stops every worker."""
-    pipe = client().pipeline(transaction=False)
-    # kombu's index has the same tags as its hash of messages; of the hash it is asked only whether it is one.
-    pipe.zcard("unacked_index").hget("unacked", "")
-    count, hashed = pipe.execute(raise_on_error=False)
-    failed = count if isinstance(count, Exception) else hashed if is_wrong_type(hashed) else None
-    if failed is None:
-        return int(count), None
-    if not isinstance(failed, redis.ResponseError):
-        raise failed
-    return 0 if isinstance(count, Exception) else int(count), describe(client(), failed)
+def named(app: Any = None) -> dict[str, Any]:
+    """Every queue that the project names, by its name: kombu's Queue where the project has one, else None.
 
-
-def configured() -> set[str]:
-    """The queues that the settings and the tasks' own options name."""
-    conf = current_app.conf
-    found = {conf.task_default_queue, *of_queues(conf.task_queues)}
-    for task in current_app.tasks.values():
-        with suppress(ReservedQueue):  # what sends it is told
-            found.add(of(task))
+    A function of CELERY_TASK_ROUTES is asked for each task, without the arguments of a call. What it answers to other
+    arguments, and what a call of `apply_async(queue=…)` names, nobody can know before.
+    """
+    app = app or current_app
+    conf, found = app.conf, dict[str, Any]()
+    _add(found, [conf.task_default_queue, *_declared(conf.task_queues)])
+    _add(found, _of_tables(conf.task_routes))
+    _add(found, _of_schedule(conf.beat_schedule or {}))
+    _add(found, of_django_tasks())
+    functions = [maybe_evaluate(route) for route in prepare(conf.task_routes) if not isinstance(route, MapRoute)]
+    for task in app.tasks.values():
+        _add(found, [getattr(task, "queue", None), *(_asked(function, task) for function in functions)])
     return found
+
+
+def of_django_tasks() -> list[str]:
+    """The queues of Django's own tasks, as TASKS has them; the one called "default" is Celery's default queue."""
+    entries = (getattr(settings, "TASKS", None) or {}).values()
+    ours = [entry for entry in entries if str(entry.get("BACKEND", "")).startswith("stack.django_tasks.")]
+    return [queue for entry in ours for queue in entry.get("QUEUES", ()) if queue != "default"]
+
+
+def of_settings() -> set[str]:
+    """Every queue that the project or WORKER_QUEUES names."""
+    return {*named(), *(queue for queue in get("WORKER_QUEUES", settings.STACK_ENV) if not queue.startswith("-"))}
 
 
 def of_queues(queues: Any) -> set[str]:
@@ -107,33 +88,61 @@ def of_queues(queues: Any) -> set[str]:
 
 def of_routes(routes: Any) -> set[str]:
     """The queues that CELERY_TASK_ROUTES names; one that a function names shows when it is asked."""
-    tables = [route for route in prepare(routes) if isinstance(route, MapRoute)]
-    return of_options(each for table in tables for each in (*table.map.values(), *table.patterns.values()))
+    return {name_of(queue) for queue in _of_tables(routes) if queue}
 
 
 def of_entries(entries: dict[str, Any]) -> set[str]:
     """The queues that the entries of CELERY_BEAT_SCHEDULE name."""
-    return of_options(
-        (fields.get("options") if isinstance(fields, dict) else getattr(fields, "options", None)) or {}
-        for fields in entries.values()
-    )
+    return {name_of(queue) for queue in _of_schedule(entries) if queue}
 
 
-def of_options(options: Iterable[Any]) -> set[str]:
-    """The `queue` of each of these options; a route may be the name of a queue alone."""
-    found = (each.get("queue") if isinstance(each, dict) else each for each in options)
-    return {name_of(queue) for queue in found if queue}
+def _add(found: dict[str, Any], queues: Iterable[Any]) -> None:
+    for queue in queues:
+        if queue:
+            name = name_of(queue)
+            found[name] = queue if isinstance(queue, Queue) else found.get(name)
 
 
-def of_settings() -> set[str]:
-    """Every queue that the settings, the tasks, WORKER_QUEUES or the schedules of the settings name."""
-    conf = current_app.conf
-    named = of_routes(conf.task_routes) | of_entries(conf.beat_schedule or {})
-    return configured() | named | set(get("WORKER_QUEUES", settings.ENV))
+def _declared(queues: Any) -> Iterable[Any]:
+    """What CELERY_TASK_QUEUES declares, but for queues that are made for each worker anew (a broadcast's)."""
+    return [queue for queue in queues or () if not getattr(queue, "auto_delete", False)]
+
+
+def _of_tables(routes: Any) -> Iterable[Any]:
+    tables = [route for route in prepare(routes) if isinstance(route, MapRoute)]
+    return (_of_option(each) for table in tables for each in (*table.map.values(), *table.patterns.values()))
+
+
+def _of_schedule(entries: dict[str, Any]) -> Iterable[Any]:
+    for fields in entries.values():
+        yield _of_option(
+            (fields.get("options") if isinstance(fields, dict) else getattr(fields, "options", None)) or {}
+        )
+
+
+def _of_option(option: Any) -> Any:
+    """The queue of a route's or an entry's options, which may be pairs, or the name of a queue alone."""
+    if isinstance(option, list | tuple):
+        option = dict(option)
+    return option.get("queue") if isinstance(option, Mapping) else option
+
+
+def _asked(function: Any, task: Any) -> Any:
+    """What a function, or an object with `route_for_task`, says of a task; None where it needs the call's arguments."""
+    try:
+        if hasattr(function, "route_for_task"):
+            return _of_option(function.route_for_task(task.name, (), {}))
+        return _of_option(function(task.name, (), {}, {}, task=task))
+    except Exception:  # the project's own code, which may look at arguments that are not there
+        return None
 
 
 def served() -> set[str]:
-    """Every queue that a worker ever served here. Raises as `waiting` does."""
+    """Every queue that a worker ever served here.
+
+    Raises:
+        redis.exceptions.RedisError: Redis does not answer.
+    """
     return set(client().smembers(SERVED))
 
 
@@ -164,13 +173,3 @@ class Known:
             f"It must be one of {', '.join(accepted[:NAMED])}{more}. "
             "For a new one start a worker with it in WORKER_QUEUES."
         )
-
-
-def wrong_key(queue: str) -> str | None:
-    """Which key of a queue, of its lists or its binding, is something else, and what to do; None where none is."""
-    pipe = client().pipeline(transaction=False)
-    for each in lists(queue):
-        pipe.llen(each)
-    pipe.smembers(Channel.keyprefix_queue % queue)
-    failed = next((each for each in pipe.execute(raise_on_error=False) if isinstance(each, Exception)), None)
-    return describe(client(), failed) if failed else None

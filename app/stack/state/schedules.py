@@ -1,83 +1,24 @@
-"""Schedule classes beyond Celery's, and the JSON in which beat keeps every schedule.
+"""The JSON in which beat keeps every schedule, and the classes beyond Celery's interval and crontab.
 
-A schedule class of your own is a `celery.schedules.BaseSchedule` with `fields()` (its constructor's keyword
-arguments, plain JSON) that is registered here. One that is not registered stops beat at start, by name:
-stored as something else it would run at the wrong times without a word.
+A project's own class needs nothing of ours: it is stored as pickle would, by the class and the arguments that its
+`__reduce__` gives (Celery's own schedules have one; Celery's PersistentScheduler asks for the same). It is made again
+only where an entry of the settings (CELERY_BEAT_SCHEDULE) has a schedule of this very class: what stands in Redis alone
+can name no code. One that cannot be stored stops beat at start, by name: stored as something else it would run at the
+wrong times without a word.
 """
 
-import calendar
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from celery.schedules import BaseSchedule, crontab, schedstate, schedule
+from celery import current_app
+from celery.schedules import BaseSchedule, crontab, schedule, solar
 from redbeat.decoder import RedBeatJSONDecoder, RedBeatJSONEncoder
 from redbeat.schedules import rrule
 
 from stack.state.clocks import Crontab
 
-_registered: dict[str, type[Any]] = {}
 _KNOWN_TO_REDBEAT = (schedule, crontab, Crontab, rrule)
-
-
-def register(cls: type[Any]) -> type[Any]:
-    """Class decorator: let beat store schedules of this class."""
-    _registered[cls.__name__] = cls
-    return cls
-
-
-@register
-class last_business_day(BaseSchedule):  # noqa: N801 (named like Celery's crontab and schedule)
-    """Once a month, on the last day that is neither Saturday, Sunday nor a given holiday; crontab cannot say that.
-
-    Args:
-        hour, minute: time of day in the scheduler's time zone.
-        holidays: dates as "YYYY-MM-DD" that are no business days.
-    """
-
-    def __init__(self, hour: int = 0, minute: int = 0, holidays: tuple[str, ...] | list[str] = (), **kwargs: Any):
-        super().__init__(**kwargs)
-        self.hour, self.minute, self.holidays = hour, minute, tuple(holidays)
-
-    def fields(self) -> dict[str, Any]:
-        return {"hour": self.hour, "minute": self.minute, "holidays": list(self.holidays)}
-
-    def of_month(self, year: int, month: int) -> datetime:
-        """The run of one month, in the scheduler's time zone."""
-        day = datetime(year, month, calendar.monthrange(year, month)[1], self.hour, self.minute, tzinfo=self.tz)
-        while day.weekday() >= 5 or day.date().isoformat() in self.holidays:
-            day -= timedelta(days=1)
-        return day
-
-    def next_after(self, moment: datetime) -> datetime:
-        """The first run after `moment` (aware)."""
-        local = moment.astimezone(self.tz)
-        year, month = local.year, local.month
-        while (run := self.of_month(year, month)) <= local:
-            year, month = (year + 1, 1) if month == 12 else (year, month + 1)
-        return run
-
-    def remaining_estimate(self, last_run_at: datetime) -> timedelta:
-        # In UTC, because Python ignores a change of the clocks between two times of one zone.
-        return self.next_after(self.maybe_make_aware(last_run_at)).astimezone(UTC) - self.now().astimezone(UTC)
-
-    def is_due(self, last_run_at: datetime) -> schedstate:
-        remaining = self.remaining_estimate(last_run_at).total_seconds()
-        if remaining > 0:
-            return schedstate(False, remaining)
-        return schedstate(True, self.remaining_estimate(self.now()).total_seconds())
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, last_business_day) and self.fields() == other.fields()
-
-    def __hash__(self) -> int:
-        return hash((self.hour, self.minute, self.holidays))
-
-    def __repr__(self) -> str:
-        return f"<last business day of the month at {self.hour:02}:{self.minute:02}>"
-
-    def __reduce__(self) -> Any:
-        return self.__class__, (self.hour, self.minute, self.holidays)
 
 
 class Unknown(schedule):
@@ -92,33 +33,63 @@ class Unknown(schedule):
 
 
 class Encoder(RedBeatJSONEncoder):
-    """RedBeat's, plus the registered classes; RedBeat alone stores any other as a plain interval."""
+    """RedBeat's, plus other classes; RedBeat alone stores each of these as a plain interval."""
 
     def default(self, obj: Any) -> Any:
-        if type(obj) in _registered.values():
-            return {"__type__": type(obj).__name__, **obj.fields()}
         if isinstance(obj, Unknown):
             return obj.stored
         if isinstance(obj, BaseSchedule) and type(obj) not in _KNOWN_TO_REDBEAT:
-            raise TypeError(f"schedule class {type(obj).__name__} is not registered in stack.state.schedules")
+            return _stored(obj)
+        if isinstance(obj, timedelta):
+            return {"__type__": "timedelta", "seconds": obj.total_seconds()}
         if isinstance(obj, datetime) and obj.tzinfo:
             # RedBeat writes the time on the wall, and an autumn night has the same time twice.
             obj = obj.astimezone(UTC)
         return super().default(obj)
 
 
+def _stored(value: BaseSchedule) -> dict[str, Any]:
+    cls = type(value)
+    try:
+        made, arguments, *state = value.__reduce__()
+        # A crontab's state is what it was given beside its fields: a clock or an app, which no JSON has.
+        if made is cls and not any(state):
+            return {"__type__": name_of(cls), "args": json.loads(json.dumps(arguments, cls=Encoder))}
+    except (TypeError, ValueError):
+        pass
+    raise TypeError(
+        f"a schedule of the class {name_of(cls)} cannot be stored: give the class a `__reduce__` that returns the "
+        "class and a tuple of its arguments, which JSON can hold"
+    )
+
+
+def name_of(cls: type[Any]) -> str:
+    """The dotted name of a class."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _classes() -> dict[str, type[Any]]:
+    """The classes of which a schedule may be made: Celery's, and those in the entries of the settings."""
+    found: list[type[Any]] = [solar]
+    for entry in (current_app.conf.beat_schedule or {}).values():
+        found.append(type(entry["schedule"] if isinstance(entry, dict) else entry.schedule))
+    return {name_of(cls): cls for cls in found if issubclass(cls, BaseSchedule)}
+
+
 class Decoder(RedBeatJSONDecoder):
-    """RedBeat's, plus the registered classes."""
+    """RedBeat's, plus what Encoder adds to it."""
 
     def dict_to_object(self, d: dict[str, Any]) -> Any:
-        cls = _registered.get(d.get("__type__", ""))
-        if cls is None:
-            return super().dict_to_object(d)
-        return cls(**{name: value for name, value in d.items() if name != "__type__"})
+        kind = d.get("__type__", "")
+        if kind == "timedelta":
+            return timedelta(seconds=d["seconds"])
+        if isinstance(kind, str) and (cls := _classes().get(kind)):
+            return cls(*d["args"])
+        return super().dict_to_object(d)
 
 
 def dumps(value: Any) -> str:
-    """`value` as JSON, schedules and times included. Raises TypeError for an unregistered schedule class."""
+    """`value` as JSON, schedules and times included. Raises TypeError for a schedule that cannot be stored."""
     return json.dumps(value, cls=Encoder, sort_keys=True)
 
 

@@ -2,31 +2,16 @@
 
 import inspect
 from functools import cache
-from typing import Annotated, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from celery import Task, current_app
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic_core import SchemaValidator
 
+from stack.broker.routing import MARK
 from stack.state.limited import counting, failing_fast, readable, validator
 from stack.state.problems import COUNTED, SHOWN, Problems, Wrong, describe, listed
 
-
-def _no_int(value: Any) -> Any:
-    # pydantic takes an int for a float even when strict, and so would let any int past the bound below.
-    if isinstance(value, int):
-        raise ValueError("an integer must be between -2**53 and 2**53")
-    return value
-
-
-# Numbers that JSON and JavaScript carry without loss.
-Number = (
-    Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
-    | Annotated[float, BeforeValidator(_no_int), Field(strict=True, allow_inf_nan=False)]
-)
-
-# A header of messages that come by the API: signatures carry it through a canvas, and messages through a retry.
-MARK = "stack_from_api"
 FROM_API = {MARK: True}
 
 
@@ -105,13 +90,16 @@ def bind(task: Task, args: list[Any], kwargs: dict[str, Any], chained: bool = Fa
     return given
 
 
-def misfit(task: Any, args: Any, kwargs: Any) -> str | None:
+def misfit(task: Any, headers: Any, args: Any, kwargs: Any) -> str | None:
     """What is wrong with the arguments with which a worker is about to start a task, or None.
 
     Asked of what came by the API, whose messages have FROM_API, and of tasks declared with `checked=True`. A hint
     alone asks nothing of a project's own callers, who may give what no JSON holds.
+
+    Args:
+        headers: those of the message that are not Celery's own.
     """
-    if not (task.checked or (task.request.headers or {}).get(MARK)):
+    if not (getattr(task, "checked", False) or (headers or {}).get(MARK)):
         return None
     try:
         bind(task, args, kwargs)

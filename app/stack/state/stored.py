@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import redis
 from redbeat.schedulers import ensure_conf, get_redis
 
-import redis
 from stack.broker.connections import answer_of
 from stack.broker.keys import is_wrong_type, note_key, wrong
 

@@ -46,7 +46,16 @@ def _told(name: str, note: str) -> dict[str, Any]:
         told = json.loads(note)
         fit = all(type(told[field]) is type(other) for field, other in FIELDS.items())
         if fit and all(isinstance(queue, str) for queue in told["queues"]):
-            return {field: told[field] for field in FIELDS}
+            return {field: told[field] for field in FIELDS} | {"delayed_in": _counts(told.get("delayed_in"))}
     except (ValueError, TypeError, KeyError):
         pass
-    return FIELDS | {"state": f"the key {key(name)!r} in Redis is not the note of a worker: delete it (DEL)"}
+    return FIELDS | {
+        "delayed_in": {},
+        "state": f"the key {key(name)!r} in Redis is not the note of a worker: delete it (DEL)",
+    }
+
+
+def _counts(told: Any) -> dict[str, int]:
+    """How many tasks of each queue; none where a worker of an older version does not say it."""
+    counted = told.items() if isinstance(told, dict) else ()
+    return {queue: count for queue, count in counted if isinstance(count, int)}

@@ -4,9 +4,9 @@ import logging
 from functools import partial
 from typing import Any
 
+import redis
 from celery.worker import consumer
 
-import redis
 from stack.state import records
 
 logger = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ PAUSE = 1.0  # seconds that a worker keeps a task it does not know before others
 
 
 class Consumer(consumer.Consumer):
-    """Connects again soon after an outage, and gives a task that it does not know to a worker that does."""
+    """Connects again soon after an outage, and requeues a task that it does not know: another worker may know it."""
 
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's, with pauses of 3 s at most: its own grow to 30 s, in which Redis is back and nobody works."""

@@ -1,4 +1,4 @@
-"""Celery's command line on eventlet's green threads: `python -m stack.worker.worker.green … worker … -P eventlet`.
+"""Celery's command line on eventlet's green threads: `python -m stack.worker.green … worker … -P eventlet`.
 
 Patched here and not by Celery, so that nothing is imported before; Celery finds `-P eventlet` and patches what
 is patched already.

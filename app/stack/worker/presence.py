@@ -9,18 +9,21 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+import redis
 from celery.worker import state as worker_state
 
-import redis
 from stack.broker.connections import new_client
 from stack.runtime.env import get
 from stack.runtime.names import problem
 from stack.state.queues import SERVED
 from stack.state.workers import NAMES, key, notes
+from stack.worker.oldest import Oldest
 
 logger = logging.getLogger(__name__)
 LOOK, EVERY, LASTS = 1, 3, 15  # seconds; one lost note, or a slow one, must not hide a worker
@@ -39,7 +42,9 @@ class Presence:
         self.since = datetime.now(UTC).isoformat(timespec="seconds")
         # Not the process's shared client: a pool process is forked while this thread may hold its lock.
         self.redis = new_client(seconds=1)
-        self._end, self._noting, self._lost = threading.Event(), threading.Lock(), False
+        self.oldest = Oldest(self.redis)
+        self._end, self._noting = threading.Event(), threading.Lock()
+        self._failed: set[Callable[[], None]] = set()  # steps whose last try failed, which was said once
         self._noted, self._noted_at = "", 0.0
 
     def start(self) -> None:
@@ -65,6 +70,7 @@ class Presence:
         self._try(self._forget_the_gone)
         while not self._end.is_set():
             self._try(self._note)
+            self._try(self.oldest.look)
             self._end.wait(LOOK)
 
     def _try(self, step: Callable[[], None]) -> None:
@@ -73,11 +79,11 @@ class Presence:
                 return
             try:
                 step()
-                self._lost = False
+                self._failed.discard(step)
             except Exception as error:  # whatever it is, the next note may succeed, and tasks go on
-                if not self._lost:
+                if step not in self._failed:
                     logger.warning("this worker is not shown in /api/workers until Redis takes its note: %s", error)
-                self._lost = True
+                self._failed.add(step)
 
     def _note(self) -> None:
         note = {"since": self.since, **self.about()}
@@ -115,4 +121,13 @@ def about(worker: Any, state: str, env: dict[str, str]) -> dict[str, Any]:
         "active": active,
         "reserved": max(0, len(worker_state.reserved_requests) - active),
         "delayed": len(worker_state.scheduled_requests),
+        "delayed_in": _by_queue(worker_state.scheduled_requests),
     }
+
+
+def _by_queue(requests: Iterable[Any]) -> dict[str, int]:
+    """How many of these requests came from each queue."""
+    for _ in range(3):
+        with suppress(RuntimeError):  # the main loop took one in, or let one go, meanwhile
+            return Counter(str(request.delivery_info["routing_key"]) for request in requests)
+    return {}

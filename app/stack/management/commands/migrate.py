@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
+
+from stack.ops import static
 
 logger = logging.getLogger(__name__)
 LOCK = 0x6D696772  # "migr": any number that nobody else takes in this database
@@ -19,10 +22,16 @@ class Command(migrate.Command):
         parser.add_argument(
             "--within", type=float, default=60, help="seconds until a database that does not answer is an error"
         )
+        parser.add_argument(
+            "--static", action="store_true", help="collect static files as well, where the storage needs it"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         with alone(options["database"], options["within"]):
             super().handle(*args, **options)
+            # Under the lock, too: of several that start at once, one writes at a time.
+            if options["static"] and static.needed(settings.STACK_ENV):
+                static.collect()
 
 
 @contextmanager

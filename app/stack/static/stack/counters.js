@@ -5,7 +5,7 @@ import { pause, persist } from "./link.js";
 const HOOKS = ["success", "failure", "retry", "return"];
 
 export function showCounters(tasks) {
-  const counted = tasks.filter(({ counters }) => counters);
+  const counted = tasks.filter(({ counters }) => counters && Object.keys(counters).length);
   byId("counters-section").hidden = !counted.length;
   const lines = counted.map(({ name, counters }) => {
     const line = el("tr", { "data-task": name }, el("th", { scope: "row" }, name));

@@ -40,7 +40,17 @@ function showRows() {
   byId("schedules-box").hidden = !found.length;
   syncRows(byId("schedules").tBodies[0], found.slice(0, MOST_ROWS), ({ name }) => name, scheduleRow);
   setText(byId("schedules-shown"), countOf(found.length, wanted));
+  const note = byId("schedules-note");
+  setText(note, commonReason());
+  note.hidden = !commonReason();
+  byId("schedule-new").hidden = !editable || !note.hidden;
 }
+
+// Why none of them can be changed here: said once, above them.
+const commonReason = () => {
+  const reasons = new Set(all.map(({ read_only: why }) => why));
+  return reasons.size === 1 ? ([...reasons][0] ?? "") : "";
+};
 
 function countOf(found, wanted) {
   if (!all.length) return "There is none.";
@@ -60,9 +70,10 @@ function scheduleRow({ name }) {
   });
   const call = el("code", { class: "args" });
   const problem = el("p", { class: "error", "data-testid": "schedule-problem" });
+  const fixed = el("p", { class: "hint", "data-testid": "schedule-read-only" });
   const [rule, next, last] = ["", "schedule-next", "schedule-last"].map((id) => el("td", { "data-testid": id || null }));
   const runs = el("td", { class: "num", "data-testid": "schedule-runs" });
-  const title = el("th", { scope: "row" }, el("span", { class: "name" }, ...breakable(name)), call, problem);
+  const title = el("th", { scope: "row" }, el("span", { class: "name" }, ...breakable(name)), call, problem, fixed);
   const edit = el("button", { type: "button", class: "plain", "data-testid": "schedule-edit" }, "Edit");
   edit.append(el("span", { class: "unseen" }, ` ${name}`));
   const row = el("tr", { "data-testid": "schedule" }, el("td", {}, box, edit), title, rule, next, last, runs);
@@ -77,7 +88,9 @@ function scheduleRow({ name }) {
     setText(rule, ruleOf(entry));
     setTime(next, entry.next_run_at, entry.enabled ? "none" : "off");
     setTime(last, entry.last_run_at, "not yet");
-    edit.hidden = !editable;
+    setText(fixed, commonReason() ? "" : (entry.read_only ?? ""));
+    box.disabled = Boolean(entry.read_only);
+    edit.hidden = !editable || Boolean(entry.read_only);
     setText(runs, String(entry.total_run_count));
   };
   return row;

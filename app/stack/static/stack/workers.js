@@ -50,7 +50,11 @@ function workerRow({ name }) {
 
 // How long and not when: the zone of the one who looks need not be the server's.
 function agoOf(iso) {
-  const minutes = Math.max(0, Math.floor((Date.now() - Date.parse(iso)) / 60000));
+  return lastingFor((Date.now() - Date.parse(iso)) / 1000);
+}
+
+function lastingFor(seconds) {
+  const minutes = Math.max(0, Math.floor(seconds / 60));
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d`;
@@ -58,12 +62,17 @@ function agoOf(iso) {
 
 function queueRow({ name }) {
   const waiting = el("td", { class: "num", "data-testid": "queue-waiting" });
+  const oldest = el("td", { class: "num", "data-testid": "queue-oldest" });
+  const delayed = el("td", { class: "num", "data-testid": "queue-delayed" });
   const workers = el("td", { class: "num", "data-testid": "queue-workers" });
   const problem = el("p", { class: "error", "data-testid": "queue-problem" });
-  const row = el("tr", { "data-testid": "queue" }, el("th", { scope: "row" }, name, problem), waiting, workers);
+  const row = el("tr", { "data-testid": "queue" }, el("th", { scope: "row" }, name, problem));
+  row.append(waiting, oldest, delayed, workers);
   row.update = (queue) => {
     setText(waiting, String(queue.waiting));
-    setText(problem, queue.problem ?? "");
+    setText(oldest, queue.oldest === null ? "" : lastingFor(queue.oldest));
+    setText(delayed, String(queue.delayed));
+    setText(problem, queue.problem ?? queue.unserved ?? "");
     setText(workers, queue.workers ? String(queue.workers) : "none");
     row.classList.toggle("stuck", !queue.workers && queue.waiting > 0);
   };
