@@ -33,6 +33,13 @@ def containers(service: str, stopped: bool = False) -> list[str]:
     return docker("compose", "ps", *["-a"][: int(stopped)], "-q", service).split()
 
 
+def with_further(roles: tuple[str, ...]) -> list[str]:
+    """These roles' services; with `worker` those workers too that run for queues of their own (docs/queues.md)."""
+    running = sorted(docker("compose", "ps", "--services", "--filter", "status=running").split())
+    further = [service for service in running if service.startswith("worker-")]
+    return [service for role in roles for service in (role, *(further if role == "worker" else ()))]
+
+
 def inspect(container: str) -> dict:
     return json.loads(docker("inspect", container))[0]
 

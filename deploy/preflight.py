@@ -13,6 +13,7 @@ from checkout import PROJECT, ROLES, Stop
 from stack.runtime.env import get
 from stack.runtime.roles import problems
 from supervision import CONF, RUN, SOCKET
+from workers import check_own
 
 
 def preflight(env: dict[str, str]) -> None:
@@ -24,6 +25,7 @@ def preflight(env: dict[str, str]) -> None:
     secretless = env | dict.fromkeys(("SECRET_KEY", "REDIS_PASSWORD", "FLOWER_PASSWORD"), "unset")
     if found := list(dict.fromkeys(text for role in ROLES for text in problems(role, secretless))):
         raise Stop("\n".join(found))
+    check_own(secretless)
     if len(os.fsencode(SOCKET)) > 100:
         raise Stop(f"the path {SOCKET} is too long for a socket: move the project to a shorter path")
     if "%" in str(PROJECT):

@@ -3,10 +3,12 @@
 import time
 
 from checkout import ROLES, Stop
-from stack.ops.proof import base
+from stack.ops.proof import Failed, base, where
+from stack.ops.unserved import warnings
 from stack.runtime.checks import check
 from stack.runtime.env import get
 from stack.runtime.exposure import weaknesses
+from workers import variables_of
 
 
 def not_ready(env: dict[str, str], programs: list[str]) -> dict[str, str]:
@@ -16,7 +18,8 @@ def not_ready(env: dict[str, str], programs: list[str]) -> dict[str, str]:
         role = name.partition("-")[0]
         if role not in ROLES:
             continue
-        if reason := check(role, env | {"SERVICE_ROLE": role, "INSTANCE": name}, ready=True):
+        own = variables_of(name) if role == "worker" else {}
+        if reason := check(role, env | own | {"SERVICE_ROLE": role, "INSTANCE": name}, ready=True):
             found[name] = reason
     return found
 
@@ -34,12 +37,18 @@ def wait_ready(env: dict[str, str], programs: list[str], seconds: float = 60) ->
 
 
 def addresses(env: dict[str, str]) -> None:
-    """Print where a browser finds what runs, and what weakens them."""
+    """Print where a browser finds what runs, what weakens them, and which queues no worker serves."""
     name = "FLOWER_PASSWORD"
     place = env.get(f"{name}_FILE") or (name if env.get(name) else "run/secrets/flower/flower_password")
+    try:
+        api = base(env) + where(env)
+    except Failed:  # somebody has stopped the web role
+        api = f"{base(env)}/api/"
     print(f"""
-  page      {base(env)}/
-  API       {base(env)}/api/docs
+  page      {api.removesuffix("api/")}
+  API       {api}docs
   Flower    {base(env, "FLOWER_BIND")}/   user flower, password in {place}""")
     for _, text in weaknesses("web", env, get("ALLOWED_HOSTS", env), get("DEBUG", env)):
+        print(f"\nwarning: {text}")
+    for text in warnings(env):
         print(f"\nwarning: {text}")

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import proxy
 from checkout import Stop
-from containers import alone, containers, docker, image_id, image_name, images, inspect
+from containers import alone, containers, docker, image_id, image_name, images, inspect, with_further
 
 # In the order in which they are replaced. Workers come first: from the new web on there may be tasks that an old
 # worker does not know.
@@ -41,7 +41,7 @@ def roll(role: str) -> None:
     say(f"{role}: {count} new beside {len(old)} old ...")
     try:
         start_beside(role, old, count)
-        # Docker waits for each as long as STOP_GRACE says: a worker finishes its tasks or hands them back,
+        # Docker waits for each as long as STOP_GRACE says: a worker finishes its tasks or requeues them,
         # a beat gives up its lock and a new one has it within two seconds.
         docker("stop", *old)
         docker("rm", *old)
@@ -79,7 +79,7 @@ def remove(role: str, new: list[str]) -> None:
     try:
         if role == "web":
             proxy.drain(new)
-        # As long as Docker would wait, STOP_GRACE: a worker hands back what it runs shortly before that.
+        # As long as Docker would wait, STOP_GRACE: a worker requeues what it runs shortly before that.
         end = time.monotonic() + max(inspect(container)["Config"].get("StopTimeout") or 60 for container in new)
         while time.monotonic() < end and (running := [c for c in new if inspect(c)["State"]["Running"]]):
             with suppress(Stop):  # it ended in between
@@ -119,15 +119,16 @@ def wait_healthy(new: list[str]) -> None:
 
 
 def reload_users() -> None:
-    """Make Redis read users.acl again; connections whose user changed log in anew."""
-    # After a rotation of the operator's own password, Redis knows one of the old ones only.
+    """Make Redis and the cache read users.acl again; connections whose user changed log in anew."""
+    # After a rotation of the operator's own password, the server knows one of the old ones only.
     script = (
-        "cd /run/secrets && grep -hs '' admin_password admin_password.old | while read -r REDISCLI_AUTH; do "
-        "export REDISCLI_AUTH; redis-cli --user admin ACL LOAD </dev/null; done | grep -q OK"
+        "cd /run/secrets && grep -hs '' {0} {0}.old | while read -r REDISCLI_AUTH; do "
+        "export REDISCLI_AUTH; redis-cli {1} ACL LOAD </dev/null; done | grep -q OK"
     )
-    # None where the Redis is somebody else's.
-    for container in containers("redis"):
-        docker("exec", container, "sh", "-c", script)
+    # None where the Redis is somebody else's, or no cache is used.
+    for service, words in (("redis", ("admin_password", "--user admin")), ("cache", ("cache_password", ""))):
+        for container in containers(service):
+            docker("exec", container, "sh", "-c", script.format(*words))
 
 
 def deploy(rollback: bool) -> None:
@@ -194,7 +195,7 @@ def version_before(name: str, old: str) -> str:
     Raises:
         Stop: there is none.
     """
-    running, previous = set().union(*map(images, ROLES)), image_id(f"{name}-previous")
+    running, previous = set().union(*map(images, with_further(ROLES))), image_id(f"{name}-previous")
     if len(running) > 1:
         return previous if previous in running else old
     if not previous or previous in running:
@@ -208,7 +209,7 @@ def state(old: str, new: str) -> str:
     if old == new:
         return "Every role runs the version that it ran."
     words = {frozenset([old]): "the old version", frozenset([new]): "the new version", frozenset(): "nothing"}
-    runs = "".join(f"  {role}: {words.get(frozenset(images(role)), 'both versions')}\n" for role in ROLES)
+    runs = "".join(f"  {role}: {words.get(frozenset(images(role)), 'both versions')}\n" for role in with_further(ROLES))
     return (
         f"What runs now:\n{runs}Both versions work together. Mend the cause and run `make deploy TARGET=compose` "
         "again, or have the old version everywhere: make deploy TARGET=compose ROLLBACK=1"
@@ -223,7 +224,7 @@ def replace_all(migrate: bool) -> None:
         # Before any new code, and beside the old: a migration must fit both versions.
         say("applying migrations ...")
         docker("compose", "run", "--rm", "-T", "--no-deps", "migrate")
-    for role in ROLES[:-1]:
+    for role in with_further(ROLES[:-1]):
         roll(role)
 
 

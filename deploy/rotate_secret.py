@@ -7,38 +7,28 @@ import signal
 import sys
 
 from checkout import Stop
-from containers import alone, containers, docker, image_id, image_name, images
+from containers import alone, containers, docker, image_id, image_name, images, with_further
 from rollout import ROLES, reload_users, replace, roll
+from secret_readers import DATABASE_USERS, DJANGO, READERS
 
-# Which roles read a secret that is not theirs alone; a role's own Redis password needs no line here.
-READERS = {
-    "secret_key": ("worker", "web", "beat"),
-    "database_password": ("worker", "web"),
-    "flower_password": ("flower",),
-    "api_token": ("web",),
-    "postgres_password": (),
-    "admin_password": (),
-}
 # Its new password comes from a file, so that it is on no command line.
-ALTER = r"""\set password `cat /run/secrets/%s_password`
+ALTER = r"""\set password `cat /run/secrets/%s`
 ALTER ROLE %s PASSWORD :'password';
 """
-DATABASE_USERS = {"database_password": ("database", "app"), "postgres_password": ("postgres", "postgres")}
 
 
 def rotate(name: str) -> None:
     """Every step leaves a stack that works: Redis knows old and new until nobody uses the old one."""
-    service, _, secret = name.partition("/")
-    if {image_id(image_name())} != set().union(*map(images, ROLES)):
+    secret = name.partition("/")[2]
+    if {image_id(image_name())} != set().union(*map(images, with_further(ROLES))):
         raise Stop("what was built is not what runs, and a rotation starts what was built: make deploy TARGET=compose")
     print(docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--rotate", name).strip())
     if secret in DATABASE_USERS:
         # PostgreSQL knows one password: from here until the roles are new, a new connection of theirs fails.
-        file, user = DATABASE_USERS[secret]
         psql = ("exec", "-i", containers("db")[0], "psql", "-qU", "postgres", "-v", "ON_ERROR_STOP=1")
-        docker(*psql, text=ALTER % (file, user))
+        docker(*psql, text=ALTER % (secret, DATABASE_USERS[secret]))
     reload_users()
-    for role in READERS.get(secret, (service,)):
+    for role in with_further(readers(name)):
         if role == "flower":
             replace(role)
         elif containers(role):
@@ -46,6 +36,17 @@ def rotate(name: str) -> None:
     docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--finish", name)
     reload_users()
     print(f"{name} is new, and the old one is worth nothing")
+
+
+def readers(name: str) -> tuple[str, ...]:
+    """The roles that have the secret: one of the project's own may be the same file for all of Django's."""
+    service, _, secret = name.partition("/")
+    if name.endswith("/redis_password"):
+        return (service,)
+    if secret in READERS:
+        return READERS[secret]
+    there = docker("compose", "run", "--rm", "-T", "--no-deps", "secrets", "--list").split()
+    return tuple(role for role in DJANGO if f"{role}/{secret}" in there)
 
 
 def runs() -> bool:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv from the locked requirements, with a Redis in it where the machine has none.
+# Make .venv from the locked requirements and the project's own, with a Redis in it where the machine has none.
 # Usage: deploy/venv.sh [python]    (default: python3)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -36,8 +36,10 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   echo "making .venv ..."
   "$python" -m venv --clear .venv
 fi
+.venv/bin/python docker/requirements.py read app .venv/wanted
 echo "installing the locked requirements into .venv (half a minute the first time) ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
-  -r requirements/base.txt -r requirements/vm.txt ${redis[@]+"${redis[@]}"}
+  -r .venv/wanted/lock.txt -r requirements/vm.txt ${redis[@]+"${redis[@]}"}
+.venv/bin/python docker/requirements.py install .venv/wanted
 .venv/bin/python deploy/redis_server.py --find >/dev/null
 touch .venv/.installed

@@ -6,19 +6,17 @@ python deploy/vm.py scale worker 3    run three workers
 python deploy/vm.py address           print the address of the web role
 """
 
-import configparser
 import contextlib
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
 from typing import Any
 from xmlrpc.client import Fault
 
 import psutil
 
+import workers
 from checkout import PROJECT, Stop
 from preflight import preflight, stop_waits
 from readiness import addresses, not_ready, wait_ready
@@ -27,7 +25,6 @@ from stack.ops.proof import Failed, Waits, base, prove
 from stack.runtime.env import BadValue, get
 from supervision import CONF, RUN, SOCKET, effective_environment, names, run, supervisor
 
-COPIES = RUN / "supervisor.d"
 NEXT = """
   next      .venv/bin/supervisorctl -c supervisord.conf status   (restart worker, tail -f worker)
             make scale worker=3
@@ -50,8 +47,7 @@ def up(env: dict[str, str]) -> None:
     for folder in (RUN, RUN / "log", RUN / "redis", RUN / "supervisor.d"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     RUN.chmod(0o700)  # `manage.py` may have made it
-    copies = [re.fullmatch(r"worker-(\d+)\.conf", file.name) for file in COPIES.iterdir()]
-    write_copies([int(found[1]) for found in copies if found])
+    workers.write(workers.numbered())
     if made := secretfiles.make(RUN / "secrets"):
         print(f"made {len(made)} random secrets in run/secrets (0600)")
     env.setdefault("GIT_COMMIT", commit())
@@ -79,7 +75,7 @@ def commit() -> str:
 
 
 def down(env: dict[str, str]) -> None:
-    """Stop all roles at once, then Redis, so that a worker can hand back what it does not finish."""
+    """Stop all roles at once, then Redis, so that a worker can requeue what it does not finish."""
     control = supervisor()
     if not control:
         end_orphans(env)
@@ -181,23 +177,13 @@ def scale(env: dict[str, str], count: int) -> None:
         raise Stop(f"worker={count}: it must be from 1 to 64; `supervisorctl stop worker` stops the last one")
     if not supervisor():
         raise Stop("not running: make up first")
-    for file in COPIES.glob("worker-*.conf"):
-        file.unlink()
-    write_copies(range(2, count + 1))
+    workers.check_own(env)
+    workers.write(range(2, count + 1))
     control = [sys.executable, str(PROJECT / ".venv/bin/supervisorctl"), "-c", str(CONF)]
     run("updating supervisord", [*control, "update"], env)
     wait_ready(env, names())
-    print(f"{count} workers are ready")
-
-
-def write_copies(numbers: Iterable[int]) -> None:
-    """Make the programs worker-<number> from the worker of supervisord.conf as it is now."""
-    parser = configparser.RawConfigParser()
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
-    parser.read(CONF)
-    lines = [f"{name}={value}".replace("%(here)s", str(PROJECT)) for name, value in parser.items("program:worker")]
-    for number in numbers:
-        (COPIES / f"worker-{number}.conf").write_text("\n".join([f"[program:worker-{number}]", *lines, ""]))
+    own = "".join(f", {name}" for name in workers.own_workers())
+    print(f"{count} workers are ready{own}")
 
 
 def main(arguments: list[str]) -> None:

@@ -15,6 +15,7 @@ sbom: .venv-scan/.installed ## a bill of materials for each image that is built,
 
 up-compose: image
 	@docker compose up -d --wait
+	@docker compose exec -T web env PYTHONPATH=app python -m stack.ops.unserved
 
 down-compose:
 	@docker compose down

@@ -1,7 +1,7 @@
 """Several programs under one console: each line with its program's name, one Ctrl+C for all.
 
 honcho, the library for this, ends programs on Windows by TerminateProcess of the shell around them: the program
-lives on without its console, and a worker hands nothing back. Here each program is a process group of its own
+lives on without its console, and a worker requeues nothing. Here each program is a process group of its own
 that is told to stop by Ctrl+Break, the one signal Windows has for that, and gets time to do so.
 """
 
@@ -119,7 +119,7 @@ class Console:
     def _stop(self) -> None:
         if not self.stop_begun:
             self.stop_begun = time.monotonic()
-            self.say("stopping; Ctrl+C again does not wait for running tasks but hands them back")
+            self.say("stopping; Ctrl+C again does not wait for running tasks but requeues them")
         others = any(program.runs() for program in self.programs if not program.last)
         forced = time.monotonic() - self.stop_begun > self.grace
         for program in self.programs:

@@ -16,6 +16,8 @@ DEPLOY = Path(__file__).resolve().parent.parent
 VENV = DEPLOY.parent / ".venv"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 REQUIREMENTS = [DEPLOY.parent / "requirements" / f"{group}.txt" for group in ("base", "windows")]
+# What the project lists: by convention, or where app/project.env says.
+LISTS = ("project.env", "*/requirements*.txt", "*/requirements/*.txt", "*/pyproject.toml")
 # Behind what is installed: deploy/redis_server.py must not stand for the package of that name.
 sys.path.append(str(DEPLOY))
 
@@ -32,10 +34,17 @@ def enter_venv() -> int:
     ):
         print("making .venv ...", flush=True)
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
-    if not mark.exists() or mark.stat().st_mtime < max(file.stat().st_mtime for file in REQUIREMENTS):
+    lists = [file for pattern in LISTS for file in (DEPLOY.parent / "app").glob(pattern)]
+    if not mark.exists() or mark.stat().st_mtime < max(file.stat().st_mtime for file in REQUIREMENTS + lists):
         print("installing the locked requirements into .venv (a minute the first time) ...", flush=True)
-        files = [word for file in REQUIREMENTS for word in ("-r", str(file))]
-        if subprocess.call([*pip, "install", "--quiet", "--require-hashes", *files]):
+        own, wanted = [str(PYTHON), str(DEPLOY.parent / "docker/requirements.py")], VENV / "wanted"
+        files = [word for file in (wanted / "lock.txt", *REQUIREMENTS[1:]) for word in ("-r", str(file))]
+        steps = (
+            [*own, "read", str(DEPLOY.parent / "app"), str(wanted)],
+            [*pip, "install", "--quiet", "--require-hashes", *files],
+            [*own, "install", str(wanted)],
+        )
+        if any(subprocess.call(step) for step in steps):
             sys.exit("the requirements could not be installed: see above, then run this again")
         mark.touch()
     # Ctrl+C reaches both; the one inside decides how to stop.
@@ -83,6 +92,7 @@ def main() -> int:
     from checkout import PROJECT, ROLES
     from stack.ops import secretfiles
     from stack.runtime.env import APP_DIR, get
+    from stack.runtime.projectenv import project_variables
     from stack.runtime.roles import argv
 
     begun = time.monotonic()
@@ -108,7 +118,7 @@ def main() -> int:
         console.start(Program("redis", redis_command, env, PROJECT, last=True))
     for role in ROLES:
         path = os.pathsep.join(filter(None, [APP_DIR, env.get("PYTHONPATH")]))
-        variables = env | {"SERVICE_ROLE": role, "INSTANCE": role, "PYTHONPATH": path}
+        variables = env | {"SERVICE_ROLE": role, "INSTANCE": role, "PYTHONPATH": path} | project_variables(role, env)
         console.start(Program(role, argv(role, variables), variables, Path(APP_DIR)))
     return console.run(lambda: prove_all(console, env, begun))
 

@@ -16,7 +16,10 @@ API = "https://kubernetes.default.svc"
 KEYS = (
     *("secret_key", "api_token", "flower_password", "database_password", "postgres_password"),
     *(f"{user}_redis_password" for user in ("web", "worker", "beat", "flower", "keda", "admin")),
+    "cache_password",
 )
+# Of a component: a Secret of somebody's own, or of an older version, may do without.
+OPTIONAL = ("cache_password",)
 
 
 def ask(path: str, body: object = None) -> tuple[int, dict]:
@@ -67,7 +70,7 @@ def make() -> str | None:
             status, found = ask(f"{path}/{name}")
     if status != 200:
         return f"the API server answers {status}: {found.get('message')}"
-    if missing := [key for key in KEYS if key not in found.get("data", {})]:
+    if missing := [key for key in KEYS if key not in (*found.get("data", {}), *OPTIONAL)]:
         return f"the Secret app-secrets is there and lacks {', '.join(missing)}: add them, or delete it"
     print("the Secret app-secrets is there: nothing to do")
     return None

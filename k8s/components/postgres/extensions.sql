@@ -1,0 +1,4 @@
+-- Yours: what only PostgreSQL's superuser may do in the project's database, as
+--   CREATE EXTENSION IF NOT EXISTS pg_trgm;
+-- Run once, when the volume is new; where it fails, the database does not start, and its log says why. For a database
+-- that is there already: deploy/compose.md and k8s/components/postgres/README.md.
