@@ -10,7 +10,7 @@ from tests import machine
 TESTS = Path(__file__).parent
 UNIT, BUNDLE = "unit", "bundle"
 # Without the demo, whose tasks these rings send, nothing of theirs is collected.
-WITH_THE_DEMO = {"roles", "windows", "e2e", "compose", "k8s", "chaos"}
+WITH_THE_DEMO = {"unit", "roles", "windows", "e2e", "adoption", "compose", "k8s", "chaos"}
 HAS_DEMO = (TESTS.parent / "app" / "demo").is_dir()
 # A broken product must not take twice the time of a whole one: so many second tries in one run.
 SECOND_TRIES = 8

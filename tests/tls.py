@@ -36,9 +36,13 @@ def certificate(folder: Path) -> Path:
 
 
 @contextmanager
-def tls_end(folder: Path, web: str, https: int, http: int) -> Iterator[requests.Session]:
-    """HAProxy as deploy/vm.md describes it, in front of `web` (host:port); a session that trusts its certificate."""
-    config, pem = CONFIG.read_text(), certificate(folder)
+def tls_end(folder: Path, web: str, https: int, http: int, idle: str = "75s") -> Iterator[requests.Session]:
+    """HAProxy as deploy/vm.md describes it, in front of `web` (host:port); a session that trusts its certificate.
+
+    Args:
+        idle: in place of the 75 s after which it ends a silent connection.
+    """
+    config, pem = CONFIG.read_text().replace("75s", idle), certificate(folder)
     if os.geteuid():  # who is not root has no other user to become
         config = re.sub(r"^ *(user|group|chroot) .*\n", "", config, flags=re.MULTILINE)
     (folder / "haproxy.cfg").write_text(config)

@@ -21,6 +21,8 @@ import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
 K8S = PROJECT / "k8s"
+# A worker of its own beside an overlay, as the README of the component has it.
+ONE_MORE = "# emails/" + (K8S / "components/queue/README.md").read_text().partition("# emails/")[2].partition("```")[0]
 Objects = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -44,6 +46,12 @@ def command() -> list[str]:
     pytest.skip("neither kubectl nor kustomize is on PATH")
 
 
+def files_of(block: str) -> dict[str, str]:
+    """The files of a block: each after a line with its name as a comment, or one kustomization.yaml."""
+    _, *parts = re.split(r"^# (\S*kustomization\.yaml)\n", block, flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True)) or {"kustomization.yaml": block}
+
+
 def build(kustomization: str) -> list[dict[str, Any]]:
     """The objects that kustomize makes of an overlay with this text, in a copy of k8s/."""
     with tempfile.TemporaryDirectory() as folder:
@@ -54,7 +62,9 @@ def build(kustomization: str) -> list[dict[str, Any]]:
         if kustomization == "resources: [../..]\n":  # the root is no base of an overlay: kustomize calls it a cycle
             overlay = copy
         else:
-            (overlay / "kustomization.yaml").write_text(kustomization)
+            for file, text in files_of(kustomization).items():
+                (overlay / file).parent.mkdir(exist_ok=True)
+                (overlay / file).write_text(text)
         done = subprocess.run([*command(), str(overlay)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     # Python's own reader of YAML takes longer than kustomize.

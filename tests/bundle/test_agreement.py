@@ -16,7 +16,7 @@ from stack import __version__
 from stack.ops import secretfiles
 from stack.runtime.env import get
 from stack.runtime.roles import ROLES
-from stack.worker.worker import HAND_BACK
+from stack.worker.shutdown import RESERVE
 from tests.bundle.matches import matches
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -49,8 +49,8 @@ def test_supervisord_never_gives_up_and_never_signals_the_group_to_stop(role: st
 
 def test_stop_times_are_in_order() -> None:
     grace = get("STOP_GRACE", {})
-    assert HAND_BACK >= 15
-    assert grace - HAND_BACK > 0
+    assert RESERVE >= 15
+    assert grace - RESERVE > 0
     assert all(grace <= int(supervisor()[f"program:{role}"]["stopwaitsecs"]) for role in LONG_RUNNING)
 
 
@@ -96,7 +96,7 @@ def test_every_verb_that_the_readme_names_is_in_the_makefile() -> None:
     assert verbs - {line.split()[0] for line in listed.splitlines() if line} == set()
 
 
-@pytest.mark.parametrize("lock", ["base", "vm", "redis", "dev", "windows", "fuzz", "scan", "uv"])
+@pytest.mark.parametrize("lock", ["base", "django60", "vm", "redis", "unit", "dev", "windows", "fuzz", "scan", "uv"])
 def test_every_locked_requirement_has_hashes_and_no_address(lock: str) -> None:
     text = (PROJECT / "requirements" / f"{lock}.txt").read_text()
     assert "://" not in text
@@ -206,7 +206,7 @@ def test_a_secret_for_an_unknown_service_is_one_line_that_names_it(tmp_path: Pat
     assert done.returncode != 0
     (line,) = done.stderr.splitlines()
     assert "docker/secrets/wbe/api_token" in line
-    assert "web, worker, beat, flower, redis, db" in line
+    assert "web, worker, beat, flower, redis, db, cache" in line
 
 
 def test_nothing_names_a_path_of_one_machine() -> None:

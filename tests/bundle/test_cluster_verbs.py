@@ -3,15 +3,18 @@
 import json
 import re
 import runpy
+import sys
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.bundle.rendering import ALL, K8S, PROJECT, objects_of, pod_of, render, workloads
+from tests.bundle.rendering import ALL, K8S, ONE_MORE, PROJECT, objects_of, pod_of, render, workloads
 
+sys.path.append(str(PROJECT / "deploy"))  # it imports its neighbours
 TOOL = runpy.run_path(str(PROJECT / "deploy" / "cluster.py"))
-KEPT = {"Namespace", "ServiceAccount", "Role", "RoleBinding"}
+SECRETS = runpy.run_path(str(PROJECT / "deploy" / "cluster_secrets.py"))
+KEPT = {"Namespace", "ServiceAccount", "Role", "RoleBinding", "PersistentVolumeClaim"}
 SHORT = {"hpa": "horizontalpodautoscaler"}
 POSTGRES = {"resources": ["../../base"], "components": ["../../components/postgres"]}
 
@@ -45,14 +48,14 @@ def test_down_finds_all_of_it_by_its_label(combination: str) -> None:
 
 
 def test_a_rotation_restarts_who_reads_the_key() -> None:
-    readers: dict[str, set[str]] = {key: set() for key in TOOL["KEYS"]}
-    for item in workloads("quickstart").values():
+    readers: dict[str, set[str]] = {key: set() for key in SECRETS["KEYS"]}
+    for item in workloads("k8s/components/cache#0").values():
         for volume in pod_of(item).get("volumes", ()):
             for entry in volume.get("secret", {}).get("items", ()):
                 if item["kind"] == "Deployment":
                     readers[entry["key"]].add(item["metadata"]["name"])
     for key, names in readers.items():
-        restarted = set(TOOL["READERS"].get(key, [key.removesuffix("_redis_password")]))
+        restarted = set(SECRETS["READERS"].get(key, [key.removesuffix("_redis_password")]))
         assert restarted & set(workloads("quickstart")) == names, key
 
 
@@ -65,9 +68,12 @@ def test_redis_and_postgresql_are_the_same_images_in_compose() -> None:
 
 def test_a_new_tag_changes_each_image_of_ours_and_leaves_the_job_as_it_is() -> None:
     """A Job cannot be changed once it was applied: one that changed with the tag would end every `apply`."""
-    components = ["../../components/postgres", "../../components/queue"]
+    own = {
+        "resources": [*POSTGRES["resources"], "emails"],
+        "components": [*POSTGRES["components"], "../../components/queue"],
+    }
     before, after = (
-        objects_of(json.dumps(POSTGRES | {"components": components} | tag))
+        objects_of(f"# kustomization.yaml\n{json.dumps(own | tag)}\n{ONE_MORE}")
         for tag in ({}, {"images": [{"name": "django-celery-stack", "newTag": "9.9.9"}]})
     )
     jobs = [[item for item in objects if item["kind"] in ("Job", "ConfigMap")] for objects in (before, after)]

@@ -3,6 +3,7 @@
 import configparser
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from stack import __version__
 from stack.ops import secretfiles
 from stack.runtime.env import VARS, get
 from stack.runtime.roles import ROLES, problems
-from stack.worker.worker import HAND_BACK
+from stack.worker.shutdown import RESERVE
 from tests.bundle.rendering import ALL, K8S, PROJECT, app_of, combinations, environment_of, pod_of, render, workloads
 
 # The oldest and the newest Kubernetes that the README supports.
 VERSIONS = ("1.33", "1.37")
 LONG_RUNNING = {"web", "worker", "beat", "flower"}
+OF_THE_PROJECT = {"STRIPE_KEY_FILE"}
 FOREIGN = ("ScaledObject", "TriggerAuthentication")
 every_combination = pytest.mark.parametrize("combination", ALL)
 
@@ -65,7 +67,7 @@ def test_every_pod_is_locked(combination: str) -> None:
         assert pod["automountServiceAccountToken"] is False, name
         assert pod["securityContext"]["runAsNonRoot"] is True, name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        assert pod["securityContext"]["runAsUser"] == (999 if name in ("redis", "db") else 10001), name
+        assert pod["securityContext"]["runAsUser"] == (999 if name in ("redis", "db", "cache") else 10001), name
         for container in [*pod["containers"], *pod.get("initContainers", ())]:
             context = container["securityContext"]
             assert context["readOnlyRootFilesystem"] is True, name
@@ -128,7 +130,7 @@ def test_stop_times_are_in_order(combination: str) -> None:
         container = app_of(item)
         grace = get("STOP_GRACE", environment_of(combination, name, container))
         pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        assert grace - HAND_BACK > 0
+        assert grace - RESERVE > 0
         assert pause + grace <= pod_of(item)["terminationGracePeriodSeconds"]
         supervisor = configparser.RawConfigParser()
         supervisor.read(PROJECT / "supervisord.conf")
@@ -142,23 +144,27 @@ def test_every_variable_is_known_and_every_secret_file_is_mounted(combination: s
     for name, item in workloads(combination).items():
         if item["kind"] != "Deployment":
             continue
-        (secret,) = [volume["secret"] for volume in pod_of(item)["volumes"] if "secret" in volume]
+        secrets = {volume["name"]: volume["secret"] for volume in pod_of(item)["volumes"] if "secret" in volume}
         for container in [app_of(item), *pod_of(item).get("initContainers", ())]:
             environment = environment_of(combination, name, container)
-            assert set(environment) <= known
+            assert set(environment) <= known | OF_THE_PROJECT
             # As the pod sees it: the files that are mounted, and no others.
-            for entry in secret["items"]:
-                (tmp_path / entry["path"]).write_text("x" * 50)
-            mine = {key: value.replace("/run/secrets", str(tmp_path)) for key, value in environment.items()}
-            assert problems(container["args"][0], mine | {"SERVICE_ROLE": container["args"][0]}) == []
-            for file in tmp_path.iterdir():
-                file.unlink()
+            for mount in container["volumeMounts"]:
+                folder = tmp_path / mount["mountPath"].removeprefix("/run/")
+                for entry in secrets.get(mount["name"], {"items": ()}).get("items", [{"path": "stripe_key"}]):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    (folder / entry["path"]).write_text("x" * 50)
+            files = {key: f"{tmp_path}/{value[5:]}" for key, value in environment.items() if key.endswith("_FILE")}
+            assert problems(container["args"][0], environment | files | {"SERVICE_ROLE": container["args"][0]}) == []
+            shutil.rmtree(tmp_path)
+            tmp_path.mkdir()
 
 
 def test_compose_and_kubernetes_give_a_role_the_same_environment() -> None:
     compose = yaml.safe_load((PROJECT / "compose.yaml").read_text())["services"]
-    # Where a host's ports are, and its own proxy; the image's own.
-    own = {"WEB_ADDRESS", "WEB_BIND", "FLOWER_BIND", "TRUSTED_PROXIES", "RUN_DIR"}
+    # Where a host's ports are, and its own proxy; the image's own; on Kubernetes the component cache has its own.
+    own = {"WEB_ADDRESS", "WEB_BIND", "FLOWER_BIND", "TRUSTED_PROXIES", "RUN_DIR", "STATIC_ROOT", "MEDIA_ROOT"}
+    own |= {"CACHE_PASSWORD_FILE"}
     shared = {"FLOWER_PASSWORD_FILE", "API_TOKEN_FILE", "SECRET_KEY_FILE", "DATABASE_URL", "ALLOWED_HOSTS"}
     for role in sorted(LONG_RUNNING):
         ours = set(environment_of("quickstart", role, app_of(render("quickstart")["Deployment", role])))
@@ -177,9 +183,7 @@ def test_each_pod_sees_its_own_secrets_only() -> None:
     mine = {"web": {"api_token", "secret_key"}, "worker": {"secret_key"}, "beat": {"secret_key"}}
     mine["flower"] = {"flower_password"}
     for role in LONG_RUNNING:
-        wanted = (
-            mine[role] | {f"{role}_redis_password"} | ({"database_password"} if role in ("web", "worker") else set())
-        )
+        wanted = mine[role] | {f"{role}_redis_password"} | ({"database_password"} if role != "flower" else set())
         assert seen[role] == wanted
     assert seen["db"] == {"postgres_password", "database_password"}
 
@@ -188,9 +192,8 @@ def test_the_job_makes_every_secret_that_a_pod_reads() -> None:
     keys: dict[str, Any] = {}
     text = (K8S / "base" / "make_secrets.py").read_text()
     exec(text.partition("def ask")[0], keys)  # noqa: S102 (the constants of the file under test)
-    rendered = yaml.safe_dump_all(
-        [*render("quickstart").values(), *render("k8s/components/autoscaling-keda#0").values()]
-    )
+    combinations = ("quickstart", "k8s/components/autoscaling-keda#0", "k8s/components/cache#0")
+    rendered = yaml.safe_dump_all([item for name in combinations for item in render(name).values()])
     assert set(re.findall(r"key: (\w+_(?:key|token|password))", rendered)) == set(keys["KEYS"])
 
 
@@ -203,21 +206,26 @@ def test_the_job_may_read_and_make_its_one_secret_and_nothing_else() -> None:
 
 def test_the_users_of_redis_are_those_of_the_other_runtimes() -> None:
     assert (K8S / "base" / "users.acl").read_text() == secretfiles.cluster_acl(), "run: make redis-users"
+    cache = K8S / "components" / "cache" / "users.acl"
+    assert cache.read_text() == secretfiles.cluster_cache_acl(), "run: make redis-users"
 
 
 def test_one_more_queue_is_a_worker_like_the_first() -> None:
     combination = "k8s/components/queue#0"
-    first, second = (render(combination)["Deployment", name] for name in ("worker", "worker-mail"))
+    first, second = (render(combination)["Deployment", name] for name in ("worker", "worker-for-emails"))
 
     def bare(item: dict[str, Any]) -> Any:
-        text = json.dumps(item["spec"]["template"]).replace('"queue": "mail"', '"queue": "default"')
+        text = json.dumps(item["spec"]["template"]).replace('"queue": "emails"', '"queue": "default"')
         pod = json.loads(text)
         for container in [*pod["spec"]["containers"], *pod["spec"]["initContainers"]]:
-            container["env"] = [entry for entry in container["env"] if entry["name"] != "WORKER_QUEUES"]
+            container["envFrom"] = container["envFrom"][:1]
         return pod
 
     assert bare(first) == bare(second)
-    assert environment_of(combination, "worker-mail", app_of(second))["WORKER_QUEUES"] == "mail"
+    assert second["spec"]["selector"]["matchLabels"]["queue"] == "emails"
+    own = environment_of(combination, "worker-for-emails", app_of(second))
+    assert (own["WORKER_QUEUES"], own["WORKER_CONCURRENCY"], own["WORKER_POOL"]) == ("emails", "4", "threads")
+    assert environment_of(combination, "worker-for-emails", pod_of(second)["initContainers"][0]) == own
 
 
 def test_overlays_are_short() -> None:

@@ -5,15 +5,19 @@ from itertools import product
 import pytest
 
 from tests.bundle.policies import Peer, Policies, pods_of
-from tests.bundle.rendering import objects_of
+from tests.bundle.rendering import ONE_MORE, objects_of
 
-# Besides the quickstart and production: with one more queue, and KEDA, which come with no policy of their own.
+# Besides the quickstart and production: with a cache, one more queue, and KEDA, which bring no policy of their own.
 COMBINATIONS = {
     "quickstart": "resources: [../..]\n",
     "production": "resources: [../production]\n",
-    "queue": (
+    "cache": (
         "resources: [../../base]\ncomponents: [../../components/postgres, ../../components/network-policies, "
-        "../../components/queue, ../../components/autoscaling-keda]\n"
+        "../../components/cache]\n"
+    ),
+    "queue": (
+        "# kustomization.yaml\nresources: [../../base, emails]\ncomponents: [../../components/postgres, "
+        "../../components/network-policies, ../../components/autoscaling-keda, ../../components/queue]\n" + ONE_MORE
     ),
 }
 every_combination = pytest.mark.parametrize("combination", COMBINATIONS)
@@ -53,8 +57,9 @@ def needed(ours: dict[str, Peer]) -> Ways:
     """What our own pods need of each other."""
     workers = [name for name in ours if name.startswith("worker")]
     redis: Ways = {(name, "redis", "TCP", 6379) for name in ("web", "beat", "flower", *workers)}
-    database: Ways = {(name, "db", "TCP", 5432) for name in ("web", *workers)}
-    return {way for way in redis | database if way[1] in ours}
+    database: Ways = {(name, "db", "TCP", 5432) for name in ("web", "beat", *workers)}
+    cache: Ways = {(name, "cache", "TCP", 6379) for name in ("web", "beat", *workers)}
+    return {way for way in redis | database | cache if way[1] in ours}
 
 
 def ways_out(ours: dict[str, Peer], everybody: dict[str, Peer], combination: str) -> Ways:
@@ -67,7 +72,7 @@ def ways_out(ours: dict[str, Peer], everybody: dict[str, Peer], combination: str
     found |= {(name, other, *place) for name, other, place in product(workers, public, PLACES)}
     if combination == "production":
         found |= {(name, "managed Redis", "TCP", 6379) for name in ("web", "beat", "flower")}
-        found |= {("web", "managed database", "TCP", 5432)}
+        found |= {(name, "managed database", "TCP", 5432) for name in ("web", "beat")}
     return found
 
 

@@ -106,7 +106,7 @@ def test_keda_counts_every_list_of_the_queue_and_what_runs(combination: str) -> 
     spec = render(combination)["ScaledObject", "worker"]["spec"]
     conf = configuration("worker", {"REDIS_PASSWORD": "unused"})
     sep = conf["broker_transport_options"]["sep"]
-    lists = {f"default{sep}{step}" if step else "default" for step in PRIORITY_STEPS}
+    lists = {f"celery{sep}{step}" if step else "celery" for step in PRIORITY_STEPS}
     counted = {trigger["name"]: trigger["metadata"]["listName"] for trigger in spec["triggers"]}
     assert set(counted.values()) == lists | {Channel.unacked_key}
     assert len(counted) == len(lists) + 1

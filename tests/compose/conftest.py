@@ -13,7 +13,15 @@ from tests.e2e.targets import ends_of_logs
 STACK = pytest.StashKey[Compose]()
 HERE = Path(__file__).parent
 # These make a stack or an image of their own, so they need not wait for the others.
-APART = ("test_dev", "test_files", "test_image", "test_own_secrets", "test_tls")
+APART = (
+    "test_any_project",
+    "test_brought_along",
+    "test_dev",
+    "test_files",
+    "test_image",
+    "test_own_secrets",
+    "test_tls",
+)
 # Two stacks run side by side: each has its files, about half of the time.
 SECOND = ("test_database", "test_proxy", "test_running", "test_stop")
 # What is rotated must be what was built, and a deploy that is broken off leaves two versions.

@@ -63,7 +63,7 @@ def test_nothing_is_loaded_unasked() -> None:
     assert "DEBUG" not in services["web"]["environment"]
     dev = json.loads(compose("-f", "compose.yaml", "-f", "compose.dev.yaml", "config", "--format", "json"))["services"]
     assert {dev[name]["environment"]["DEBUG"] for name in ("web", "worker", "beat")} == {"true"}
-    assert set(services["beat"]["networks"]) == {"broker"}
+    assert set(services["beat"]["networks"]) == {"broker", "database"}
 
 
 def test_a_first_start_builds_and_asks_no_registry_for_our_own_images() -> None:

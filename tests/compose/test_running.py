@@ -96,7 +96,7 @@ def lives(stack: Compose, but: tuple[str, ...] = ()) -> dict[str, tuple[int, int
 
 def control(stack: Compose, *command: str) -> None:
     """Celery's remote control, as the operator of a worker has it; asked again while the worker is still connecting."""
-    celery = ["celery", "-q", "-A", "config", "control", "--timeout", "2", *command]
+    celery = ["celery", "-q", "-A", "stack.celery", "control", "--timeout", "2", *command]
     environment = ["-w", "/srv/app", "-e", "SERVICE_ROLE=worker"]
 
     def answered() -> bool:
@@ -111,7 +111,7 @@ def control(stack: Compose, *command: str) -> None:
 @pytest.mark.parametrize("how", [pytest.param("restart", marks=pytest.mark.slow), "SIGKILL"])
 def test_redis_goes_and_comes_back_with_every_queued_task(stack: Compose, api: Client, how: str) -> None:
     # The worker takes no task meanwhile, but is there, to be restarted or not.
-    control(stack, "cancel_consumer", "default")
+    control(stack, "cancel_consumer", "celery")
     before = lives(stack, but=("redis",))
     try:
         with ThreadPoolExecutor(8) as pool:
@@ -130,7 +130,7 @@ def test_redis_goes_and_comes_back_with_every_queued_task(stack: Compose, api: C
         assert int(stack.redis_cli("DBSIZE")) >= keys - 5, "Redis came back with less than it had"
         assert api.state(tasks[-1])["state"] == "PENDING"
     finally:
-        control(stack, "add_consumer", "default")
+        control(stack, "add_consumer", "celery")
     with ThreadPoolExecutor(8) as pool:
         done = list(pool.map(lambda task_id: api.done(task_id, within=120), tasks))
     assert Counter(record["state"] for record in done) == {"SUCCESS": 1000}

@@ -1,12 +1,14 @@
 """A real Chromium for the tests of the page; the fixtures `browser` and `page` are in conftest.py."""
 
+import atexit
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from tests.e2e.supervisor import CHECKOUT
 from tests.machine import patience
@@ -21,13 +23,20 @@ REPORT = CHECKOUT / "report"
 needs_chromium = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"needs {CHROMIUM}: sudo apt install chromium")
 
 
+@cache
+def _playwright() -> Playwright:
+    """One for the process, which cannot have two at a time: rings that share it each have a browser of their own."""
+    started = sync_playwright().start()
+    atexit.register(started.stop)
+    return started
+
+
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*arguments: str) -> Iterator[Browser]:
     expect.set_options(timeout=patience(20_000))  # two browsers and two stacks may share the machine
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
+    browser = _playwright().chromium.launch(executable_path=CHROMIUM, args=[*QUIET, *arguments])
+    yield browser
+    browser.close()
 
 
 @contextmanager

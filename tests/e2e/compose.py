@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import redis
 import requests
 
-import redis
 from tests.e2e.supervisor import CHECKOUT, SHELL, copy_checkout, free_ports
 from tests.e2e.targets import refusals
 from tests.machine import patience

@@ -18,7 +18,7 @@ from tests.e2e.supervisor import CHECKOUT, SHELL
 from tests.machine import patience
 from tests.waiting import wait_until
 
-KINDS = {"redis": "statefulset", "db": "statefulset"}
+KINDS = {"redis": "statefulset", "db": "statefulset", "cache": "statefulset"}
 ROLES = ("redis", "db", "web", "worker", "beat", "flower")
 # What a pod does not recover from by waiting.
 HOPELESS = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError", "CrashLoopBackOff")

@@ -14,9 +14,9 @@ from typing import Any
 from xmlrpc.client import ServerProxy
 
 import psutil
+import redis
 from supervisor.xmlrpc import SupervisorTransport
 
-import redis
 from tests.e2e.targets import refusals
 from tests.machine import patience
 from tests.waiting import wait_until

@@ -72,7 +72,7 @@ def refusals(admin: Any) -> list[str]:
 def holds(stack: Operated, task_id: str) -> dict[str, int]:
     """In how many messages of Redis the task is, by place: queued, or given to a worker and not yet done."""
     with stack.redis() as admin:
-        places = {"default": admin.lrange("default", 0, -1), "unacked": admin.hvals("unacked")}
+        places = {"celery": admin.lrange("celery", 0, -1), "unacked": admin.hvals("unacked")}
     found = {place: sum(task_id in message for message in messages) for place, messages in places.items()}
     return {place: count for place, count in found.items() if count}
 

@@ -94,7 +94,7 @@ def test_a_queues_length_is_seen_with_every_priority_and_no_worker(
 ) -> None:
     def waiting() -> int:
         lengths = {queue["name"]: queue["messages"] for queue in asked(stack, "/api/queues/length")["active_queues"]}
-        return int(lengths["default"])
+        return int(lengths["celery"])
 
     with stopped("worker"):
         before = waiting()

@@ -75,16 +75,16 @@ def test_two_thousand_enqueues_leave_no_unread_data_in_the_web_role(vm: Supervis
     vm.stop("worker")
     try:
         with vm.redis() as admin:
-            waiting = admin.llen("default")
+            waiting = admin.llen("celery")
             before = unread(pids(), vm.redis_port)
             # Celery's own result backend would leave some 169 bytes of each: eighty times what is allowed below.
             with ThreadPoolExecutor(8) as pool:
                 codes = sum(pool.map(enqueue, [250] * 8), Counter())
             assert codes == {202: 2_000}
             # Beat may add an entry of its own.
-            assert 2_000 <= admin.llen("default") - waiting <= 2_010
+            assert 2_000 <= admin.llen("celery") - waiting <= 2_010
             wait_until(lambda: unread(pids(), vm.redis_port) < 4096, 5)
-            admin.delete("default")
+            admin.delete("celery")
     finally:
         vm.start("worker")
 

@@ -40,7 +40,7 @@ def submit(page: Page, canvas: str) -> Locator:
 
 
 def default_queue(page: Page) -> Locator:
-    return page.get_by_test_id("queue").filter(has=page.get_by_role("rowheader", name="default", exact=True))
+    return page.get_by_test_id("queue").filter(has=page.get_by_role("rowheader", name=re.compile("^celery")))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +117,7 @@ def test_workers_and_queues_change_as_they_do(page: Page, api: Client, stopped: 
             re.compile(rf"^{waiting + 4}$|^{waiting + 5}$"), timeout=30_000
         )
         expect(default_queue(page).get_by_test_id("queue-workers")).to_have_text("none")
+        expect(default_queue(page).get_by_test_id("queue-problem")).to_contain_text("and no worker runs: start one.")
         screenshot(page, "page-no-worker")
 
     expect(page.get_by_test_id("worker")).to_contain_text("ready", timeout=patience(20_000))

@@ -131,6 +131,6 @@ def test_worker_finishes_its_task_before_stopping(api: Client, stack: Target, st
         at_stop = api.state(task_id)
 
     assert at_stop["state"] == "SUCCESS"
-    # Had it been handed back as well, the new worker would take it before this one.
+    # Had it been requeued as well, the new worker would take it before this one.
     assert api.run("add", 1, 1)["result"] == 2
     assert len(lines_of(stack.logs("worker"), "^on_success$", task_id=task_id)) == int(stack.keeps)

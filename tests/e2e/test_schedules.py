@@ -101,7 +101,7 @@ def test_a_deleted_schedule_is_gone_and_a_second_deletion_is_404(api: Client, na
         ({"task": "add", "args": [1], "every": 5}, "y"),
         ({"task": "ping", "every": 5, "options": {"priority": 99}}, "options.priority: "),
         ({"task": "ping", "every": 5, "options": {"queue": "unacked"}}, "options.queue: 'unacked' is a key "),
-        ({"task": "ping", "every": 5, "options": {"queue": "nobody"}}, "It must be one of default"),
+        ({"task": "ping", "every": 5, "options": {"queue": "nobody"}}, "It must be one of celery"),
         ({"task": "ping", "every": 5, "options": {"countdown": 9}}, "options.countdown: "),
         ({"enable": False}, "enable: "),
         ({"task": "ping", "crontab": "* * * * *", "relative": True}, "relative: "),

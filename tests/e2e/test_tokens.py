@@ -32,7 +32,7 @@ def test_with_a_token_set_every_api_call_needs_it(guarded: Operated) -> None:
             answer = stranger.call(method, path, json={"args": [1, 2]}, headers=headers)
             assert "Bearer" in stranger.error(answer, 401)
             assert answer.headers["WWW-Authenticate"] == "Bearer"
-            assert answer.headers["Cache-Control"] == "no-store"
+            assert answer.headers["Cache-Control"] == "no-store, private"
         # What a machine asks to see whether the process lives needs none, nor does what tells how to call it.
         for path in ("/livez", "/readyz", "/version", "/", "/api/docs", "/api/openapi.json"):
             assert stranger.get(path, headers=headers).status_code == 200

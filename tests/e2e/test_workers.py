@@ -24,7 +24,7 @@ def queues(api: Client) -> dict[str, Any]:
 
 
 def default_queue(api: Client) -> dict[str, Any]:
-    return next(queue for queue in queues(api)["queues"] if queue["name"] == "default")
+    return next(queue for queue in queues(api)["queues"] if queue["name"] == "celery")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -50,7 +50,7 @@ def test_a_worker_tells_what_it_is_and_what_it_does(api: Client) -> None:
     (worker,) = workers(api)
     assert worker["name"].startswith("worker@")
     assert (worker["state"], worker["pool"], worker["concurrency"]) == ("ready", "prefork", 2)
-    assert worker["queues"] == ["default"]
+    assert worker["queues"] == ["celery"]
 
     task_id = api.submit("sleep", 6)
 

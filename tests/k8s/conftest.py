@@ -11,6 +11,8 @@ from tests.e2e.k8s import Kubernetes, cluster
 
 STACK = pytest.StashKey[Kubernetes]()
 HERE = Path(__file__).parent
+# These have a stack of their own.
+OWN = {"test_life": "life", "test_brought_along": "brought-along"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
@@ -18,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == HERE:
             item.add_marker(pytest.mark.runtime)
-            item.add_marker(pytest.mark.xdist_group("life" if item.path.stem == "test_life" else "k8s"))
+            item.add_marker(pytest.mark.xdist_group(OWN.get(item.path.stem, "k8s")))
 
 
 @pytest.fixture(scope="session", autouse=True)

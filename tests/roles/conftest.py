@@ -142,9 +142,8 @@ def run_role(tmp_path: Path, redis_server: Redis) -> Iterator[Callable[..., Role
 
 SENDER = """
 import json, os, sys, django
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+from stack.celery import app  # before Django reads its settings, as in a role
 django.setup()
-from config.celery import app
 for line in sys.stdin:
     name, args, options = json.loads(line)
     print("sent", app.send_task(name, args, **options).id, flush=True)

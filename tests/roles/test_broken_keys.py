@@ -27,19 +27,19 @@ def call(run_role: Callable[..., Role]) -> Callable[..., Any]:
 
 def test_a_queue_of_a_schedule_is_one_that_is_known(call: Callable[..., Any], redis_server: Redis) -> None:
     every = {"task": "ping", "every": 60}
-    for queue in ("unacked", "_kombu.binding.default", "default:3", "a,b", "a b", "", "nobody", "redbeat"):
+    for queue in ("unacked", "_kombu.binding.celery", "celery:3", "a,b", "a b", "", "nobody", "redbeat"):
         status, told = call("PUT", "/schedules/q", every | {"options": {"queue": queue}})
         assert (status, told["error"]["code"]) == (422, "invalid")
         assert told["error"]["message"].startswith(f"options.queue: {queue!r} ")
     assert (
-        "It must be one of default."
+        "It must be one of celery."
         in call("PUT", "/schedules/q", every | {"options": {"queue": "n"}})[1]["error"]["message"]
     )
     assert redis_server.client.keys("redbeat:*") == []
 
     redis_server.client.sadd("stack:queues", "nobody")  # as the worker did that was here last week
     assert call("PUT", "/schedules/q", every | {"options": {"queue": "nobody"}})[0] == 201
-    assert call("PUT", "/schedules/q", {"options": {"queue": "default"}})[0] == 200
+    assert call("PUT", "/schedules/q", {"options": {"queue": "celery"}})[0] == 200
 
 
 def test_schedules_that_cannot_run_are_shown_with_their_reason(call: Callable[..., Any], redis_server: Redis) -> None:
@@ -72,17 +72,17 @@ def test_schedules_that_cannot_run_are_shown_with_their_reason(call: Callable[..
 
 def test_the_queues_are_told_beside_one_whose_key_is_no_list(call: Callable[..., Any], redis_server: Redis) -> None:
     client = redis_server.client
-    store(redis_server, "q", options={"queue": "_kombu.binding.default"}, enabled=False)
+    store(redis_server, "q", options={"queue": "_kombu.binding.celery"}, enabled=False)
     store(redis_server, "m", options={"queue": "mail"})
-    client.sadd("_kombu.binding.default", "default:default")
+    client.sadd("_kombu.binding.celery", "celery:celery")
     client.set("mail:6", "x")
-    client.rpush("default", "{}", "{}")
+    client.rpush("celery", "{}", "{}")
 
     status, told = call("GET", "/queues")
     assert (status, told["unacknowledged"], told["problem"]) == (200, 0, None)
     queues = {queue["name"]: queue for queue in told["queues"]}
-    assert (queues["default"]["waiting"], queues["default"]["problem"]) == (2, None)
-    assert queues["_kombu.binding.default"]["problem"].startswith("The key '_kombu.binding.default' in Redis is a set,")
+    assert (queues["celery"]["waiting"], queues["celery"]["problem"]) == (2, None)
+    assert queues["_kombu.binding.celery"]["problem"].startswith("The key '_kombu.binding.celery' in Redis is a set,")
     assert queues["mail"]["problem"].startswith("The key 'mail:6' in Redis is a string, not a list.")
 
     client.rpush("unacked", "x")
@@ -97,16 +97,14 @@ def test_a_broken_key_of_a_call_is_no_outage_and_named(call: Callable[..., Any],
     client.hset("stack:task:r", "name", "ping")
     client.rpush("celery-task-meta-r", "x")
     client.rpush("stack:canvas:c", "x")
-    client.set("default", "x")
-    client.set("stack:counters", "x")
+    client.set("celery", "x")
     for method, path, body, key in (
         ("GET", "/tasks/t", None, "stack:task:t"),
         ("GET", "/tasks/r", None, "celery-task-meta-r"),
         ("DELETE", "/tasks/t", None, "stack:task:t"),
         ("GET", "/canvas/c", None, "stack:canvas:c"),
-        ("POST", "/tasks/ping", {}, "default"),
-        ("POST", "/canvas/group", {"tasks": [{"name": "ping"}]}, "default"),
-        ("GET", "/tasks", None, "stack:counters"),
+        ("POST", "/tasks/ping", {}, "celery"),
+        ("POST", "/canvas/group", {"tasks": [{"name": "ping"}]}, "celery"),
     ):
         status, told = call(method, path, body)
         assert (status, told["error"]["code"]) == (503, "broken_key"), (path, told)

@@ -45,7 +45,7 @@ def test_the_body_of_a_chord_runs_once_although_a_process_was_killed(
     run_role: Callable[..., Role], redis_server: Redis, kill: Callable[[Role, Redis], None]
 ) -> None:
     worker = run_role("worker").wait_ready()
-    env = worker.env | {"DJANGO_SETTINGS_MODULE": "config.settings", "LOG_LEVEL": "ERROR"}
+    env = worker.env | {"DJANGO_SETTINGS_MODULE": "stack.settings", "LOG_LEVEL": "ERROR"}
     command = [sys.executable, "-W", "ignore", "-c", SEND]
     body = subprocess.check_output(command, cwd=PROJECT / "app", env=env, text=True).split()[-1]
 
@@ -67,6 +67,6 @@ def test_the_body_of_a_chord_runs_once_although_a_process_was_killed(
     wait_until(lambda: result(body).get("status") == "SUCCESS", 90)
     assert result(body)["result"] == pytest.approx(sum(SECONDS))
     # Nothing is left that could start it a second time.
-    wait_until(lambda: not redis_server.client.hlen("unacked") and not redis_server.client.llen("default"), 60)
+    wait_until(lambda: not redis_server.client.hlen("unacked") and not redis_server.client.llen("celery"), 60)
     runs = sum(log.read_text().count(f"Task xsum[{body}] succeeded") for log in logs)
     assert runs == 1

@@ -12,7 +12,7 @@ import pytest
 from stack.broker import rights
 from tests.roles.conftest import PASSWORD, PROJECT, Redis
 
-ACL_FOR = runpy.run_path(str(PROJECT / "deploy" / "redis.py"))["acl_for"]
+ACL_FOR = runpy.run_path(str(PROJECT / "deploy" / "redis_server.py"))["acl_for"]
 USERS = tuple(rights.RIGHTS)
 
 # Keys of every kind that there is, and of none.
@@ -34,7 +34,7 @@ KEYS = (
     *("_kombu.binding.celery.pidbox", "_kombu.binding.reply.celery.pidbox", "x.reply.celery.pidbox"),
     *("_kombu.binding.reply.flower.pidbox", "_kombu.binding_deadlines.flower", "x.reply.flower.pidbox:3"),
     *("_kombu.binding.celeryev", "celeryev.x", "celery-task-meta-x", "celery-taskset-meta-x.j"),
-    *("stack:task:x", "stack:workers", "stack:counters", "redbeat:x", "redbeat::schedule"),
+    *("stack:task:x", "stack:workers", "stack:counters", "stack:queues:sent", "redbeat:x", "redbeat::schedule"),
 )
 CHANNELS = (
     *(
@@ -52,7 +52,7 @@ ON_KEYS = {
     name: arguments
     for names, arguments in (
         ("get mget llen hlen exists type del smembers hgetall zcard pttl watch rpop incr", "{}"),
-        ("hget hmget hdel sadd srem sismember zrem zscore lpush rpush brpop expire pexpire set", "{} 1"),
+        ("hget hmget hdel sadd srem sismember zrem zscore lpush rpush brpop lindex expire pexpire set", "{} 1"),
         ("setex hset hsetnx hincrby zrange zrangebyscore zrevrangebyscore lrange zcount zadd", "{} 1 2"),
         ("evalsha", "sha 1 {}"),
         ("eval", "return 1 {}"),
@@ -177,13 +177,21 @@ REFUSED = {
         *("SET celery-task-meta-x 1", "GET celery-task-meta-x", "PUBLISH celery-task-meta-x 1", "SUBSCRIBE x"),
         *("LPUSH unacked x", "LPUSH _kombu.binding.default x", "LPUSH stack:task:x x", "LPUSH redbeat:x x"),
         *("BRPOP default 1", "DEL default", "SET default x", "HDEL unacked x", "PUBLISH /0.celery.pidbox x"),
-        *("SET stack:worker:x 1", "SADD stack:queues x", "PUBLISH /0.flower.pidbox x", "LRANGE default 0 -1"),
+        *(
+            "ZADD stack:queues 1 x",
+            "ZREM stack:queues:sent x",
+            "LINDEX default -1",
+            "SET stack:worker:x 1",
+            "SADD stack:queues x",
+            "PUBLISH /0.flower.pidbox x",
+            "LRANGE default 0 -1",
+        ),
     ],
     "web": [
         *("LPUSH unacked x", "LPUSH unacked_index x", "LPUSH _kombu.binding.default x", "LPUSH stack:workers x"),
         *("LPUSH redbeat::schedule x", "LPUSH celery-task-meta-x x", "HGETALL unacked", "HDEL unacked x"),
         *("BRPOP default 1", "RPOP default", "LRANGE default 0 -1", "DEL default", "SET default x", "EXPIRE default 0"),
-        *("SREM _kombu.binding.default x", "DEL _kombu.binding.default", "SET unacked_mutex x"),
+        *("LINDEX default -1", "SREM _kombu.binding.default x", "DEL _kombu.binding.default", "SET unacked_mutex x"),
         *("PUBLISH project x", "PSUBSCRIBE /0.celeryev/*", "SUBSCRIBE /0.celery.pidbox", "SUBSCRIBE project"),
     ],
     "worker": [
@@ -199,6 +207,7 @@ ALLOWED = {
         "HSET redbeat:x definition x",
         "HSET stack:task:x retries 0",
         "SMEMBERS stack:queues",
+        "ZADD stack:queues:sent 1 x",
     ],
     "web": [
         *("LPUSH celery x", "LPUSH default:3 x", "SETEX celery-task-meta-x 9 1", "SUBSCRIBE celery-task-meta-x"),
@@ -206,7 +215,13 @@ ALLOWED = {
         "PUBLISH /0.broadcast/default x",
     ],
     "worker": [
-        *("BRPOP default celery 1", "SADD stack:queues x", "PSUBSCRIBE /2.celery.pidbox /2.flower.pidbox", "INFO"),
+        *(
+            "BRPOP default celery 1",
+            "SADD stack:queues x",
+            "LINDEX default:3 -1",
+            "PSUBSCRIBE /2.celery.pidbox /2.flower.pidbox",
+            "INFO",
+        ),
         *("PSUBSCRIBE /0.broadcast/default", "PUBLISH /0.broadcast/default x"),
     ],
     "keda": ["EVAL x 1 default", "LLEN default", "HLEN unacked", "TYPE default"],

@@ -88,10 +88,10 @@ def test_worker_without_redis_is_alive_and_not_ready_and_recovers(
 def test_worker_that_was_drained_is_alive_and_not_ready(run_role: Callable[..., Role], redis_server: Redis) -> None:
     worker = run_role("worker").wait_ready()
     control = remote_control(redis_server)
-    control.cancel_consumer("default", reply=True)
+    control.cancel_consumer("celery", reply=True)
     wait_until(lambda: "consuming from no queue" in (worker.check(ready=True) or ""), 5)
     assert worker.check() is None
-    control.add_consumer("default", reply=True)
+    control.add_consumer("celery", reply=True)
     worker.wait_ready(5)
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from celery import Celery
 from kombu import Exchange
 
-import redis
 from stack.broker import rights
 from tests.roles.conftest import PASSWORD, PROJECT, Redis, Role
 from tests.waiting import wait_until
 
-ACL_FOR = runpy.run_path(str(PROJECT / "deploy" / "redis.py"))["acl_for"]
+ACL_FOR = runpy.run_path(str(PROJECT / "deploy" / "redis_server.py"))["acl_for"]
 
 # Flower's own application, with a question on each line and its answers after it.
 FLOWER = """
@@ -115,7 +115,7 @@ def test_flower_may_ask_and_revoke_and_nothing_else(
     refused = [
         flower_asks(method, user, **arguments)
         for method, arguments in {
-            "cancel_consumer": {"queue": "default"},
+            "cancel_consumer": {"queue": "celery"},
             "add_consumer": {"queue": "other"},
             "pool_shrink": {"n": 1},
             "shutdown": {},
@@ -147,7 +147,7 @@ def test_a_worker_obeys_flower_when_told_so(run_role: Callable[..., Role], own_u
     run_role("worker", FLOWER_READ_ONLY="false", **worker).wait_ready()
 
     assert flower_asks("pool_grow", user, n=1) == {"ok": "pool will grow"}
-    assert flower_asks("cancel_consumer", user, queue="default") == {"ok": "no longer consuming from default"}
+    assert flower_asks("cancel_consumer", user, queue="celery") == {"ok": "no longer consuming from celery"}
     assert "unknown" in flower_asks("revoke", user, task_id="x", terminate=True)["ok"]
 
 
@@ -215,25 +215,25 @@ def test_what_projects_do_with_celery_is_refused_to_no_role(
 
     def run(role: str, *words: str) -> str:
         env = {"PATH": os.environ["PATH"], "SECRET_KEY": "k" * 50, "RUN_DIR": str(tmp_path), "SERVICE_ROLE": role}
-        env |= {"DJANGO_SETTINGS_MODULE": "config.settings", **own_users(role)}
+        env |= {"DJANGO_SETTINGS_MODULE": "stack.settings", **own_users(role)}
         command = [sys.executable, "-W", "ignore", *words]
         done = subprocess.run(command, cwd=PROJECT / "app", env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    celery = ("-m", "celery", "-A", "config")
+    celery = ("-m", "celery", "-A", "stack.celery")
     assert "pong" in run("worker", *celery, "inspect", "ping", "--timeout", "2")
     assert "pool will grow" in run("worker", *celery, "control", "--timeout", "2", "pool_grow")
     run("worker", *celery, "purge", "-f")
     for role in ("web", "worker"):
-        script = "import django; django.setup()\nfrom config.celery import app\n" + BY_HAND
+        script = "import django; django.setup()\nfrom stack.celery import app\n" + BY_HAND
         assert run(role, "-c", script).splitlines()[-3:] == ["20", "[0, 2, 4] 6", "6"]
 
 
 def test_every_worker_runs_a_broadcast_of_a_project(
     run_role: Callable[..., Role], redis_server: Redis, own_users: Any
 ) -> None:
-    settings = {"DJANGO_SETTINGS_MODULE": "broadcast_settings", "WORKER_QUEUES": "default,everyone"}
+    settings = {"DJANGO_SETTINGS_MODULE": "broadcast_settings", "WORKER_QUEUES": "celery,everyone"}
     started = [
         run_role("worker", name, WORKER_POOL="solo", **settings, **own_users("worker")).wait_ready()
         for name in ("one", "two")
@@ -243,7 +243,7 @@ def test_every_worker_runs_a_broadcast_of_a_project(
     sender = Celery(broker=f"redis://web:{PASSWORD}-web@127.0.0.1:{redis_server.port}/0")
     everyone = Exchange("everyone", type="fanout")
 
-    sender.send_task("ping", task_id="told", exchange=everyone, routing_key="default", declare=[everyone])
+    sender.send_task("ping", task_id="told", exchange=everyone, routing_key="celery", declare=[everyone])
 
     done = "told] succeeded"
     wait_until(lambda: all(done in role.log.read_text() for role in started), 20)

@@ -47,7 +47,7 @@ def test_what_runs_through_an_outage_runs_once_and_what_waits_still_runs(
 
     for task in (running, delayed):
         wait_until(lambda task=task: runs_of(worker, task) == 1, 40)  # type: ignore[misc]
-    wait_until(lambda: (redis_server.client.hlen("unacked"), redis_server.client.llen("default")) == (0, 0), 10)
+    wait_until(lambda: (redis_server.client.hlen("unacked"), redis_server.client.llen("celery")) == (0, 0), 10)
     assert [runs_of(worker, task) for task in (running, delayed)] == [1, 1]
     assert worker.process.poll() is None
     assert "Connection to broker lost" in worker.log.read_text()
@@ -76,7 +76,7 @@ def test_a_redis_that_is_full_for_a_while_costs_no_task(
 
     for task in [running, *tasks]:
         wait_until(lambda task=task: runs_of(worker, task) == 1, 40)  # type: ignore[misc]
-    wait_until(lambda: (redis_server.client.hlen("unacked"), redis_server.client.llen("default")) == (0, 0), 10)
+    wait_until(lambda: (redis_server.client.hlen("unacked"), redis_server.client.llen("celery")) == (0, 0), 10)
     tasks.append(running)
     states = [json.loads(redis_server.client.get(f"celery-task-meta-{task}"))["status"] for task in tasks]
     assert states == ["SUCCESS"] * 9

@@ -32,10 +32,10 @@ def note(server: Redis) -> dict[str, Any]:
 def test_a_worker_is_seen_with_its_task_and_not_any_more_once_stopped(
     pool: str, run_role: Callable[..., Role], send: Callable[..., str], redis_server: Redis
 ) -> None:
-    worker = run_role("worker", WORKER_POOL=pool, WORKER_QUEUES="default,other").wait_ready()
+    worker = run_role("worker", WORKER_POOL=pool, WORKER_QUEUES="celery,other").wait_ready()
     wait_until(lambda: note(redis_server).get("ready"), 10)
     seen = note(redis_server)
-    assert (seen["pool"], seen["queues"]) == (pool, ["default", "other"])
+    assert (seen["pool"], seen["queues"]) == (pool, ["celery", "other"])
     assert seen["concurrency"] == (1 if pool == "solo" else 2)
     assert (seen["active"], seen["reserved"], seen["delayed"]) == (0, 0, 0)
 
@@ -49,7 +49,7 @@ def test_a_worker_is_seen_with_its_task_and_not_any_more_once_stopped(
     assert worker.process.wait(15) == 0
     assert (note(redis_server), redis_server.client.smembers("stack:workers")) == ({}, set())
     # Its queues stay known: a schedule may send to one whose workers are scaled to zero.
-    assert redis_server.client.smembers("stack:queues") == {"default", "other"}
+    assert redis_server.client.smembers("stack:queues") == {"celery", "other"}
 
 
 @pytest.mark.slow

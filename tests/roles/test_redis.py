@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import redis
+
 from stack.ops import secretfiles
 from tests.roles.conftest import PROJECT, free_port
 from tests.waiting import wait_until
 
 IMAGE = "redis:8-trixie"
-SETUP = runpy.run_path(str(PROJECT / "deploy" / "redis.py"))
+SETUP = runpy.run_path(str(PROJECT / "deploy" / "redis_server.py"))
 
 
 @contextmanager

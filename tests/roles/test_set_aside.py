@@ -27,7 +27,7 @@ def test_schedules_that_cannot_be_sent_hold_back_no_other(run_role: Callable[...
     client = redis_server.client
     client.sadd("stack:queues", "reports", "mail")
     client.set("mail", "no list")
-    client.sadd("_kombu.binding.default", "default:default")
+    client.sadd("_kombu.binding.celery", "celery:celery")
     wrong = {
         "binding": "is a key that Celery, beat or the stack keeps",
         "unknown": "'nobody' is no queue of this project",
@@ -38,7 +38,7 @@ def test_schedules_that_cannot_be_sent_hold_back_no_other(run_role: Callable[...
         "meta": "what the key 'redbeat:meta' holds is no schedule",
     }
     store(redis_server, "fits", options={"queue": "reports"})
-    store(redis_server, "binding", options={"queue": "_kombu.binding.default"})
+    store(redis_server, "binding", options={"queue": "_kombu.binding.celery"})
     store(redis_server, "unknown", options={"queue": "nobody"})
     store(redis_server, "mail", options={"queue": "mail"})
     store(redis_server, "arguments", task="add", args=[1])
@@ -64,7 +64,7 @@ def test_schedules_that_cannot_be_sent_hold_back_no_other(run_role: Callable[...
     log = beat.log.read_text()
     assert [name for name in wrong if log.count(f"beat: {name} cannot be sent and is set aside") != 1] == []
     assert log.count("took the lock") == 1
-    assert client.type("_kombu.binding.default") == "set"
+    assert client.type("_kombu.binding.celery") == "set"
 
     # An edit is tried at once, and a deletion is the end of it.
     client.delete("mail")

@@ -33,7 +33,7 @@ def test_worker_finishes_its_task_before_stopping(
 
     assert worker.process.wait(30) == 0  # it waits for the task, not for the whole grace
     assert json.loads(redis_server.client.get(f"celery-task-meta-{task}"))["status"] == "SUCCESS"
-    assert (held(redis_server), redis_server.client.llen("default")) == (0, 0)
+    assert (held(redis_server), redis_server.client.llen("celery")) == (0, 0)
 
 
 @pytest.mark.slow
@@ -50,8 +50,8 @@ def test_a_task_longer_than_the_grace_is_handed_back_and_runs_again(
 
     assert worker.process.wait(30) == 0
     assert time.monotonic() - begun < 20
-    assert f"handed back sleep[{task}]" in worker.log.read_text()
-    assert (held(redis_server), redis_server.client.llen("default")) == (0, 1)
+    assert f"requeued sleep[{task}]" in worker.log.read_text()
+    assert (held(redis_server), redis_server.client.llen("celery")) == (0, 1)
     other = run_role("worker", "other").wait_ready()
     wait_until(lambda: held(redis_server) == 1, 10)
     wait_until(lambda: f'"task_id": "{task}", "event": "on_success"' in other.log.read_text(), 50)
@@ -65,7 +65,7 @@ def test_a_delayed_task_is_back_in_its_queue_when_its_worker_stops(
     wait_until(lambda: held(redis_server) == 1, 10)
     worker.process.terminate()
     assert worker.process.wait(10) == 0
-    assert (held(redis_server), redis_server.client.llen("default")) == (0, 1)
+    assert (held(redis_server), redis_server.client.llen("celery")) == (0, 1)
 
 
 @pytest.mark.chaos
@@ -96,7 +96,7 @@ def test_a_stop_by_another_signal_leaves_nothing_behind(
     worker.process.send_signal(signal.Signals[name])
     worker.process.wait(30)
     assert held(redis_server) == 0
-    assert redis_server.client.llen("default") in (1, 2)  # QUIT ends the running task; it goes back too
+    assert redis_server.client.llen("celery") in (1, 2)  # QUIT ends the running task; it goes back too
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_what_waits_for_a_retry_or_for_its_rate_is_handed_back_too(
 
     assert worker.process.wait(30) == 0
     assert redis_server.client.hlen("unacked") == 0
-    waiting = "".join(redis_server.client.lrange("default", 0, -1))
+    waiting = "".join(redis_server.client.lrange("celery", 0, -1))
     assert [task in waiting for task in held] == [True, True, False, True]
 
 

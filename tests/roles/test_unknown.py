@@ -28,7 +28,7 @@ def test_a_task_of_the_next_version_waits_for_its_worker(
     run_role("worker", "new", DJANGO_SETTINGS_MODULE="newer_settings").wait_ready()
 
     wait_until(lambda: result(redis_server, task).get("result") == "done", 30)
-    wait_until(lambda: redis_server.client.hlen("unacked") == redis_server.client.llen("default") == 0, 10)
+    wait_until(lambda: redis_server.client.hlen("unacked") == redis_server.client.llen("celery") == 0, 10)
 
 
 @pytest.mark.slow
@@ -42,7 +42,7 @@ def test_a_stop_leaves_an_unknown_task_in_its_queue(
     old.process.terminate()
 
     assert old.process.wait(20) == 0
-    assert (redis_server.client.hlen("unacked"), redis_server.client.llen("default")) == (0, 1)
+    assert (redis_server.client.hlen("unacked"), redis_server.client.llen("celery")) == (0, 1)
 
 
 @pytest.mark.slow

@@ -5,12 +5,12 @@ import os
 import django
 
 os.environ.update(SECRET_KEY="u" * 50, REDIS_PASSWORD="unused", FLOWER_PASSWORD="unused", LOG_LEVEL="ERROR")
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stack.settings")
 django.setup()
 
 import pytest  # noqa: E402 (after the settings are known)
 
-from config.celery import app  # noqa: E402
+from stack.celery import app  # noqa: E402
 
 
 @pytest.fixture(autouse=True)

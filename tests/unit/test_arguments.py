@@ -51,7 +51,7 @@ def test_an_argument_that_goes_by_name_only_is_not_taken_by_its_place() -> None:
     def report(day: str, *, kind: str = "short") -> None:
         """Never run."""
 
-    task = current_app.task(report, name="report of this test", api=True)
+    task = current_app.task(report, name="report of this test", api=True, shared=False)
     try:
         assert bind(task, ["monday"], {"kind": "long"}) == {"day": "monday", "kind": "long"}
         with pytest.raises(ValueError, match="at most 1 arguments \\(day\\)"):
@@ -62,9 +62,9 @@ def test_an_argument_that_goes_by_name_only_is_not_taken_by_its_place() -> None:
 
 @pytest.mark.parametrize("arguments", ["*numbers", "**options", "number, /"])
 def test_a_task_of_the_api_whose_arguments_have_no_names_is_named_at_start(arguments: str) -> None:
-    place: dict[str, Any] = {}
+    place: dict[str, Any] = {"__name__": __name__}
     exec(f"def report({arguments}): pass", place)  # noqa: S102
-    task = current_app.task(place["report"], name="report of this test", api=True)
+    task = current_app.task(place["report"], name="report of this test", api=True, shared=False)
     try:
         found = environment_fits(None)
         assert any("The task report of this test is open to the API and takes" in str(each.msg) for each in found)

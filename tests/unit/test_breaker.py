@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-import redis
 from stack.broker import breaker
 
 PONG = b"+PONG\r\n"
@@ -157,7 +157,7 @@ def test_the_kind_of_connection_follows_the_address(url: str, kind: type) -> Non
 
 
 def test_the_webs_broker_connections_are_the_guarded_ones() -> None:
-    code = "import config.celery; from kombu.transport.redis import Channel; print(Channel.connection_class.__module__)"
+    code = "import stack.celery; from kombu.transport.redis import Channel; print(Channel.connection_class.__module__)"
     env = os.environ | {"PYTHONPATH": str(APP), "SERVICE_ROLE": "web"}
     ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert ran.stdout.strip() == "stack.broker.breaker", ran.stderr

@@ -8,8 +8,8 @@ from celery import current_app
 from celery.app.routes import Router, prepare
 from fakeredis import FakeRedis
 
-from stack.state import canvas, canvas_state, records
-from stack.state.canvas import Pairs, plan_chunks, plan_map
+from stack.state import canvas, records
+from stack.state.plans import Pairs, plan_chunks, plan_map
 
 add = pytest.importorskip("demo.tasks", reason="the tasks of app/demo are its examples").add
 ITEMS = [[1, 2], [3, 4], [5, 6]]
@@ -58,8 +58,7 @@ class Looks:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Looks]:
     looks = Looks(FakeRedis(decode_responses=True))
-    for module in (canvas, canvas_state):
-        monkeypatch.setattr(module, "client", lambda: looks.client)
+    monkeypatch.setattr(canvas, "client", lambda: looks.client)
     monkeypatch.setattr(records, "read_many", looks.read_many)
     yield looks
     looks.client.close()
@@ -72,9 +71,9 @@ def test_a_member_that_succeeded_is_not_read_again_before_the_end(looks: Looks) 
     first, second, third = plan.members
 
     looks.done = {first}
-    states = [canvas_state.read(plan.id), canvas_state.read(plan.id)]
+    states = [canvas.read(plan.id), canvas.read(plan.id)]
     looks.done = {first, second, third}
-    states.append(canvas_state.read(plan.id))
+    states.append(canvas.read(plan.id))
 
     assert [state and state["completed"] for state in states] == [1, 1, 3]
     assert (states[2] or {})["result"] == [first, second, third]
@@ -102,4 +101,4 @@ def test_a_member_that_succeeded_is_not_read_again_before_the_end(looks: Looks) 
 def test_a_canvas_is_ready_when_nothing_of_it_runs_or_will_run(
     kind: str, over: list[bool], failed: int | None, ready: bool
 ) -> None:
-    assert canvas_state._is_ready(kind, over, failed) is ready
+    assert canvas._is_ready(kind, over, failed) is ready

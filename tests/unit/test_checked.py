@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from config.celery import app
 from stack.apps import environment_fits
+from stack.celery import app
 from stack.state.schemas import FROM_API
 
 

@@ -14,7 +14,7 @@ APP = Path(__file__).parents[2] / "app"
 
 def test_a_task_that_is_applied_here_needs_no_redis(tmp_path: Path) -> None:
     code = (
-        "import django, os; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings'; django.setup();"
+        "import django, os; os.environ['DJANGO_SETTINGS_MODULE'] = 'stack.settings'; django.setup();"
         "from django.core.management import call_command; call_command('migrate', verbosity=0);"
         "from demo.tasks import add, summarize; from stack.tasks import ping;"
         "print(add.apply((2, 3)).get(), ping.apply().get(), summarize.apply(('seattle-weather',)).get()['rows'])"

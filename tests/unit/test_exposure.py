@@ -66,7 +66,7 @@ def test_an_open_api_that_others_reach_is_refused(env: dict[str, str], refused: 
             "from preflight import preflight; from stack.runtime.env import environment;"
             "preflight(environment('none'))",
         ),
-        ("-c", "import sys; sys.path.insert(0, 'app'); import config.wsgi"),
+        ("-c", "import sys; sys.path.insert(0, 'app'); import stack.wsgi"),
         ("app/manage.py", "check"),
     ],
     ids=["run", "make up", "gunicorn", "check"],
@@ -116,6 +116,8 @@ def test_an_address_past_web_bind_is_refused() -> None:
             {"DATABASE_URL": "postgres://app@8.8.8.8/app?sslmode=prefer"},
             {"DATABASE_URL": "postgres://app@8.8.8.8/app?sslmode=verify-full"},
         ),
+        ("stack.W009", {"INSECURE_COOKIES": "true"} | OPEN, {"INSECURE_COOKIES": "true"}),
+        ("stack.W009", {"INSECURE_COOKIES": "true", "ALLOWED_HOSTS": "shop.lan"}, {"ALLOWED_HOSTS": "shop.lan"}),
         ("stack.W008", {"EMAIL_URL": "smtp://shop@8.8.8.8:25"}, {"EMAIL_URL": "smtp+tls://shop@8.8.8.8:587"}),
     ],
 )
@@ -162,7 +164,7 @@ def test_a_local_name_means_this_machine_only(host: str) -> None:
 def test_the_start_and_the_check_say_the_same_of_a_weak_place() -> None:
     weak = {"API_TOKEN": "short", "ALLOWED_HOSTS": "*", "SECRET_KEY": "django-insecure-1", "DEBUG": "true"}
     check = run("app/manage.py", "check", "--deploy", **weak, **OPEN)
-    start = run("-c", "import sys; sys.path.insert(0, 'app'); import config.wsgi", **weak, **OPEN)
+    start = run("-c", "import sys; sys.path.insert(0, 'app'); import stack.wsgi", **weak, **OPEN)
     said = [json.loads(line) for line in start.stdout.splitlines()]
     warned = [line["event"] for line in said if line["level"] == "warning"]
     assert start.returncode == 0, start.stderr

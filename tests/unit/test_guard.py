@@ -16,14 +16,16 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.test import Client, RequestFactory, override_settings
 from django.urls import URLPattern, URLResolver, include, path, resolve
-from ninja import NinjaAPI
+from ninja import File, NinjaAPI
 from ninja import Router as PlainRouter
+from ninja.files import UploadedFile
 
-import config.urls
+import stack.urls
 from stack.http import tasks_api, views
 from stack.http.api import api
-from stack.http.guard import MAX_BODY, UPLOAD_OVERHEAD
-from stack.http.guarded import GuardedAPI, Router, takes_upload
+from stack.http.guard import MULTIPART, Takes
+from stack.http.guarded import GuardedAPI, Router
+from stack.http.limits import FORM_OVERHEAD, MAX_BODY
 from stack.http.places import address_of
 from stack.runtime.guesses import Guesses
 
@@ -40,10 +42,10 @@ def conf(*patterns: Any) -> Any:
 
 
 MOUNTS = {
-    "as shipped": (config.urls, "/api/"),
+    "as shipped": (conf(path("", include("stack.urls"))), "/api/"),
     "at another address": (conf(path("v1/", api.urls)), "/v1/"),
-    "included": (conf(path("backend/", include(config.urls))), "/backend/api/"),
-    "in a namespace": (conf(path("shop/", include((config.urls.urlpatterns, "shop"), namespace="s"))), "/shop/api/"),
+    "included": (conf(path("backend/", include("stack.urls"))), "/backend/api/"),
+    "in a namespace": (conf(path("shop/", include((stack.urls.urlpatterns, "shop"), namespace="s"))), "/shop/api/"),
     "at the root": (conf(path("", api.urls)), "/"),
 }
 everywhere = pytest.mark.parametrize("mount", MOUNTS)
@@ -63,7 +65,7 @@ def refused(answer: Any, status: int) -> str:
     """The message of an error in its one shape."""
     assert answer.status_code == status, (answer.status_code, answer.content[:300])
     assert answer["Content-Type"] == "application/json"
-    assert answer["Cache-Control"] == "no-store"
+    assert answer["Cache-Control"] == "no-store, private"
     if answer.request["REQUEST_METHOD"] == "HEAD":
         return ""
     assert set(answer.json()["error"]) == {"code", "message"}
@@ -228,7 +230,7 @@ def test_a_body_of_unknown_length_is_counted() -> None:
     for size, status in ((MAX_BODY, None), (MAX_BODY + 1, 413), (8 * MAX_BODY, 413)):
         answer = api.guard.refuse(ASGIRequest(scope, BytesIO(b" " * size)))
         assert (answer.status_code if answer else None) == status, size
-    answer = api.guard.refuse(ASGIRequest(scope, BytesIO(b" ")), upload=MAX_BODY)
+    answer = api.guard.refuse(ASGIRequest(scope, BytesIO(b" ")), Takes(MAX_BODY, (MULTIPART,)))
     assert answer is not None
     assert answer.status_code == 411
 
@@ -237,10 +239,9 @@ own = Router()
 plain = PlainRouter()
 
 
-@own.post("/files")
-@takes_upload(2 * MAX_BODY)
-def take_file(request: HttpRequest) -> dict[str, int]:
-    return {"size": sum(file.size or 0 for _, file in request.FILES.items())}
+@own.post("/files", openapi_extra={"x-max-body": 2 * MAX_BODY})
+def take_file(request: HttpRequest, file: File[UploadedFile]) -> dict[str, int]:
+    return {"size": file.size or 0}
 
 
 @own.get("/files")
@@ -275,7 +276,7 @@ def test_an_upload_has_the_limit_that_its_call_declares() -> None:
             return call.generic("POST", "/elsewhere/own/files", (boundary % ("x" * size)).encode(), kind)
 
         assert post(2 * MAX_BODY).json() == {"size": 2 * MAX_BODY}
-        assert "2 MiB" in refused(post(2 * MAX_BODY + UPLOAD_OVERHEAD), 413)
+        assert "2 MiB" in refused(post(2 * MAX_BODY + FORM_OVERHEAD), 413)
         assert "multipart/form-data" in refused(post(5, "application/json"), 415)
         assert call.get("/elsewhere/own/files").json() == []
         refused(call.generic("PUT", "/elsewhere/own/files", b"{}", "application/json"), 405)
@@ -285,7 +286,7 @@ def test_plain_and_async_calls_of_a_guarded_api_are_guarded_too() -> None:
     with override_settings(ROOT_URLCONF=conf(path("elsewhere/", mine().urls))):
         refused(client().get("/elsewhere/plain/waits"), 401)
         answer = client(**AUTH).get("/elsewhere/plain/waits")
-        assert (answer.json(), answer["Cache-Control"]) == ("done", "no-store")
+        assert (answer.json(), answer["Cache-Control"]) == ("done", "no-store, private")
 
 
 @pytest.mark.parametrize(("how", "status"), [("denied", 403), ("gone", 400), ("bug", 500)])
@@ -347,7 +348,7 @@ def test_a_namespace_changes_no_address_in_an_answer() -> None:
 
 
 def test_the_web_role_does_not_start_with_an_unguarded_api(tmp_path: Path) -> None:
-    (tmp_path / "bare.py").write_text("from config.settings import *\nROOT_URLCONF = 'bare_urls'\n")
+    (tmp_path / "bare.py").write_text("from demo.settings import *\nROOT_URLCONF = 'bare_urls'\n")
     (tmp_path / "bare_urls.py").write_text(
         "import stack.http.api\n"
         "from django.urls import path\n"
@@ -357,7 +358,7 @@ def test_the_web_role_does_not_start_with_an_unguarded_api(tmp_path: Path) -> No
         "urlpatterns = [path('v1/', theirs.urls)]\n"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", "import config.wsgi"],
+        [sys.executable, "-c", "import stack.wsgi"],
         env=os.environ | {"DJANGO_SETTINGS_MODULE": "bare", "PYTHONPATH": f"{tmp_path}:{APP}", "API_TOKEN": TOKEN},
         capture_output=True,
         text=True,

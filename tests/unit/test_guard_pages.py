@@ -11,7 +11,6 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.test import Client, RequestFactory, override_settings
 from django.urls import clear_script_prefix, include, path
 
-import config.urls
 from stack.http.api import api
 from stack.runtime import logs
 from stack.runtime.guesses import Guesses
@@ -72,7 +71,7 @@ def test_an_open_api_declares_no_token(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_pages_and_the_document_follow_the_place_of_the_api() -> None:
     class Elsewhere:
-        urlpatterns = (path("backend/", include(config.urls)),)
+        urlpatterns = (path("backend/", include("stack.urls")),)
 
     with override_settings(ROOT_URLCONF=Elsewhere):
         assert {each.startswith("/backend/api/") for each in get("/backend/api/openapi.json").json()["paths"]} == {True}

@@ -54,7 +54,7 @@ def test_a_long_word_among_arguments_does_not_hold_up_a_worker(word: str) -> Non
 
 SHOW = """
 import django; django.setup()
-from config.celery import app
+from stack.celery import app
 print(app.bugreport(), app.conf.table(), app.conf.table(with_defaults=True), app.conf.humanize())
 """
 
@@ -62,7 +62,7 @@ print(app.bugreport(), app.conf.table(), app.conf.table(with_defaults=True), app
 def test_a_report_has_celerys_settings_and_nothing_of_the_environment() -> None:
     env = {
         "PATH": os.environ["PATH"],
-        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DJANGO_SETTINGS_MODULE": "stack.settings",
         "SERVICE_ROLE": "worker",
         "SECRET_KEY": "secret-of-django",
         "REDIS_PASSWORD": "secret-of-redis",
@@ -78,7 +78,7 @@ def test_a_report_has_celerys_settings_and_nothing_of_the_environment() -> None:
     assert "WHAT_EVER" not in told
     assert "DATABASES" not in told
     for name in (
-        "CELERY_TASK_ACKS_LATE",
+        "task_acks_late",
         "worker_prefetch_multiplier",
         "broker_url: 'redis://worker:",
         "result_expires",

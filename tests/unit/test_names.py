@@ -9,10 +9,10 @@ from kombu.pidbox import Mailbox
 from kombu.transport.redis import Channel
 from redbeat.schedulers import RedBeatConfig
 
-from config.celery import app
 from stack.beat import aside
 from stack.broker.configuration import TRANSPORTS
 from stack.broker.routing import ReservedQueue
+from stack.celery import app
 from stack.runtime import names
 from stack.runtime.names import problem
 from stack.runtime.roles import contradictions
@@ -109,15 +109,15 @@ def test_what_a_function_of_the_settings_routes_is_looked_at_too(monkeypatch: py
 def test_the_queues_of_the_settings_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(current_app.conf, "task_routes", {"mail.*": {"queue": "mail"}, "other": "other"})
     monkeypatch.setattr(current_app.conf, "beat_schedule", {"e": {"task": "ping", "options": {"queue": "nightly"}}})
-    monkeypatch.setitem(queues.settings.ENV, "WORKER_QUEUES", "default,scaled")
-    assert queues.of_settings() >= {"default", "mail", "other", "nightly", "scaled"}
+    monkeypatch.setitem(queues.settings.ENV, "WORKER_QUEUES", "celery,scaled")
+    assert queues.of_settings() >= {"celery", "mail", "other", "nightly", "scaled"}
     assert queues.Known().refusal("nightly") is None
 
 
 def test_the_accepted_queues_are_told_and_not_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queues, "served", lambda: {f"q{number:03}" for number in range(500)} | {"unacked"})
     told = queues.Known().refusal("nobody") or ""
-    assert "It must be one of default, q000, q001" in told
+    assert "It must be one of celery, q000, q001" in told
     assert "and 481 more" in told
     assert queues.Known().refusal("q499") is None
     assert "is a key" in (queues.Known().refusal("unacked") or "")

@@ -8,21 +8,32 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from celery import current_app
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from typing_extensions import TypedDict
 
 import stack.http.api  # noqa: F401 (it imports the calls, and they take from it)
-from stack.http.canvas_api import CanvasCall
+from stack.http.canvas_calls import CanvasCall
 from stack.http.tasks_api import TaskCall
 from stack.state.problems import cut, listed
-from stack.state.schemas import Number, bind
+from stack.state.schemas import bind
 
 
 class Row(TypedDict):
     number: int
 
 
+def _no_int(value: Any) -> Any:
+    if isinstance(value, int):
+        raise ValueError("an integer must be between -2**53 and 2**53")
+    return value
+
+
 Word = Annotated[str, Field(pattern="^[a-z]+$")]
+# As the demo's: an error of either kind is told once.
+Number = (
+    Annotated[int, Field(strict=True, ge=-(2**53), le=2**53)]
+    | Annotated[float, BeforeValidator(_no_int), Field(strict=True, allow_inf_nan=False)]
+)
 
 
 @pytest.fixture

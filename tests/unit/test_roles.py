@@ -55,7 +55,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("env", "named"),
     [
-        ({"VISIBILITY_TIMEOUT": "600"}, "VISIBILITY_TIMEOUT"),
+        ({"VISIBILITY_TIMEOUT": "600", "TASK_TIME_LIMIT": "600"}, "VISIBILITY_TIMEOUT"),
         ({"RESULT_EXPIRES": "100"}, "RESULT_EXPIRES"),
         ({"WORKER_POOL": "solo", "WORKER_CONCURRENCY": "2"}, "WORKER_CONCURRENCY"),
     ],
@@ -95,6 +95,7 @@ def test_prefork_on_windows_is_explained(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_longest_delay_leaves_room_to_run_and_to_stop() -> None:
     assert max_delay({"VISIBILITY_TIMEOUT": "3600", "TASK_TIME_LIMIT": "600", "STOP_GRACE": "60"}) == 2940
+    assert max_delay({"STOP_GRACE": "60"}, visible=36000, limit=3000) == 32940  # those of the project itself
 
 
 def test_the_installed_redis_client_fits_and_another_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

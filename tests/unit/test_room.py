@@ -4,9 +4,9 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
+import redis
 from kombu.exceptions import OperationalError
 
-import redis
 from stack.broker.refusals import AlmostFull, what_redis_said
 from stack.http.room import Room, _memory
 

@@ -10,11 +10,11 @@ import redis
 import time_machine
 from celery.schedules import crontab, schedule
 from fakeredis import FakeRedis
+from kombu.exceptions import OperationalError
 from redbeat.schedulers import REDBEAT_REDIS_KEY, ensure_conf
 
-from config.celery import app
 from stack.beat.scheduler import Scheduler
-from stack.state import records
+from stack.celery import app
 from stack.state.entries import Entry, rescore
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -65,13 +65,13 @@ def test_a_run_that_redis_does_not_take_is_sent_once_when_it_does(
     hourly(NOW - timedelta(hours=2))
     sent, asked = [], []
 
-    def accept(task_id: str, name: str, *_: Any, **__: Any) -> None:
-        asked.append(task_id)
+    def send(_: Any, name: str, *__: Any, **___: Any) -> None:
+        asked.append(name)
         if len(asked) == 1:
-            raise redis.TimeoutError("Timeout reading from socket")
+            raise OperationalError("Timeout reading from socket")
+        sent.append(name)
 
-    monkeypatch.setattr(records, "accept", accept)
-    monkeypatch.setattr("celery.Celery.send_task", lambda _, name, *__, **___: sent.append(name))
+    monkeypatch.setattr("celery.Celery.send_task", send)
     beat = Beat(app=app)
 
     for _ in range(4):
@@ -88,7 +88,6 @@ def test_a_run_is_not_lost_when_redis_does_not_say_that_it_noted_it(
 ) -> None:
     hourly(NOW - timedelta(hours=2))
     sent: list[str] = []
-    monkeypatch.setattr(records, "accept", lambda *_, **__: None)
     monkeypatch.setattr("celery.Celery.send_task", lambda _, name, *__, **___: sent.append(name))
     note = server.set
 
@@ -137,12 +136,13 @@ def test_a_run_that_failed_just_before_an_outage_is_not_lost(
     hourly(NOW - timedelta(hours=2))
     sent, asked = [], []
 
-    def accept(task_id: str, *_: Any, **__: Any) -> None:
-        asked.append(task_id)
+    def send(_: Any, name: str, *__: Any, **options: Any) -> None:
+        asked.append(name)
         if len(asked) == 1:
-            for name in ("hset", "hget"):
-                monkeypatch.setattr(server, name, lost(name, getattr(server, name)))
+            for word in ("hset", "hget"):
+                monkeypatch.setattr(server, word, lost(word, getattr(server, word)))
             raise redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value")
+        sent.append(name)
 
     def lost(name: str, command: Any) -> Any:
         def once(*_: Any, **__: Any) -> None:
@@ -151,10 +151,9 @@ def test_a_run_that_failed_just_before_an_outage_is_not_lost(
 
         return once
 
-    monkeypatch.setattr(records, "accept", accept)
     monkeypatch.setattr("stack.beat.scheduler.describe", lambda *_: "a broken key")
     monkeypatch.setattr(Beat, "_wrong_key_of", lambda *_: None)
-    monkeypatch.setattr("celery.Celery.send_task", lambda _, name, *__, **___: sent.append(name))
+    monkeypatch.setattr("celery.Celery.send_task", send)
     beat = Beat(app=app)
 
     for _ in range(6):

@@ -16,10 +16,10 @@ from ninja.errors import HttpError
 from redbeat.schedulers import REDBEAT_REDIS_KEY
 
 import stack.http.api  # noqa: F401 (it imports the calls, and they take from it)
-from config.celery import app
 from stack.broker import connections
+from stack.celery import app
 from stack.http import schedules_api
-from stack.http.schedules_api import Options, ScheduleIn
+from stack.http.schedules_shapes import Options, ScheduleIn
 from stack.state import entries, queues
 from stack.state.entries import Entry
 

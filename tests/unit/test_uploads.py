@@ -13,8 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django.views.generic import TemplateView, View
 
 from stack.http.chunks import Chunks
-from stack.http.guard import UPLOAD_OVERHEAD
-from stack.http.incoming import LARGEST
+from stack.http.limits import FORM_OVERHEAD, LARGEST
 from stack.http.uploads import Ended, TemporaryFile, methods
 from stack.http.waiting import Places
 
@@ -127,4 +126,4 @@ def test_the_end_of_a_chunked_body_is_found_however_it_comes(body: bytes, ended:
 
 def test_the_server_lets_through_what_the_api_takes() -> None:
     demo = pytest.importorskip("demo.api", reason="the data sets are the demo's")
-    assert demo.MAX_CSV + UPLOAD_OVERHEAD <= LARGEST
+    assert demo.MAX_CSV + FORM_OVERHEAD <= LARGEST

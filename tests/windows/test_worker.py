@@ -26,7 +26,7 @@ def held(server: Redis) -> int:
 
 
 def left(server: Redis) -> tuple[int, int]:
-    return held(server), int(server.client.llen("default"))
+    return held(server), int(server.client.llen("celery"))
 
 
 def runs_of(worker: Role, task: str) -> int:
@@ -64,7 +64,7 @@ def test_what_runs_longer_than_the_grace_is_handed_back(
     wait_until(lambda: held(redis_server) == 1, 20)
     press(worker)
     assert worker.process.wait(40) == 0
-    assert f"handed back sleep[{task}]" in worker.log.read_text()
+    assert f"requeued sleep[{task}]" in worker.log.read_text()
     assert left(redis_server) == (0, 1)
 
 
@@ -76,7 +76,7 @@ def test_a_second_ctrl_c_hands_back_at_once(run_worker: Start, send: Send, redis
     wait_until(lambda: "Warm shutdown" in worker.log.read_text(), 20)
     press(worker)
     assert worker.process.wait(40) == 0
-    assert f"handed back sleep[{task}]" in worker.log.read_text()
+    assert f"requeued sleep[{task}]" in worker.log.read_text()
     assert left(redis_server) == (0, 1)
 
 
@@ -146,5 +146,5 @@ def test_a_hub_that_hangs_ends_its_worker_and_its_tasks_go_back(
     wait_until(lambda: "has not turned" in (worker.check() or ""), 70)
     assert worker.process.wait(90) == 1
     assert "the main loop has not turned" in worker.log.read_text()
-    assert f"handed back sleep[{task}]" in worker.log.read_text()
+    assert f"requeued sleep[{task}]" in worker.log.read_text()
     assert left(redis_server) == (0, 1)

@@ -61,7 +61,7 @@ class Guarded:
         """The results of tasks that nobody might send, once nothing waits any more; they are forgotten then."""
         self.api.run("ping", within=30)
         with self.stack.redis() as admin:
-            wait_until(lambda: not admin.llen("default") and not admin.hlen("unacked"), 30)
+            wait_until(lambda: not admin.llen("celery") and not admin.hlen("unacked"), 30)
             keys = list(admin.scan_iter("celery-task-meta-*", count=1000))
             results = dict(zip(keys, admin.mget(keys), strict=True))
             found = {key: result for key, result in results.items() if self.world.marker in (result or "")}

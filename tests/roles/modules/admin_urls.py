@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
-from config.urls import urlpatterns as of_the_project
+from stack.urls import urlpatterns as of_the_project
 
 
 def seen(request: HttpRequest) -> JsonResponse:

@@ -3,6 +3,6 @@
 from kombu import Queue
 from kombu.common import Broadcast
 
-from config.settings import *  # noqa: F403
+from demo.settings import *  # noqa: F403
 
-CELERY_TASK_QUEUES = [Queue("default"), Broadcast("everyone")]
+CELERY_TASK_QUEUES = [Queue("celery"), Broadcast("everyone")]

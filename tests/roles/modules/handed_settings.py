@@ -1,5 +1,5 @@
 """The project's settings with tasks that say what they take."""
 
-from config.settings import *  # noqa: F403
+from demo.settings import *  # noqa: F403
 
 CELERY_IMPORTS = ["stack.tasks", "demo.tasks", "handed_tasks"]

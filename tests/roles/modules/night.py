@@ -14,11 +14,11 @@ import time_machine
 from celery.schedules import crontab, schedule
 from celery.signals import before_task_publish
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stack.settings")
 django.setup()
 
-from config.celery import app  # noqa: E402
 from stack.beat.scheduler import Scheduler  # noqa: E402
+from stack.celery import app  # noqa: E402
 from stack.runtime.heartbeat import Heartbeat  # noqa: E402
 from stack.state.entries import Entry  # noqa: E402
 

@@ -1,6 +1,6 @@
 """The project's settings with one schedule that uses every field."""
 
-from config.settings import *  # noqa: F403
+from demo.settings import *  # noqa: F403
 
 CELERY_BEAT_SCHEDULE = {
     "report": {

@@ -5,7 +5,7 @@ from typing import Any
 
 from celery.signals import before_task_publish
 
-from config.settings import *  # noqa: F403
+from demo.settings import *  # noqa: F403
 
 CELERY_BEAT_SCHEDULE = {"ping": {"task": "ping", "schedule": 5.0}}
 

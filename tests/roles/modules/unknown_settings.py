@@ -1,12 +1,12 @@
-"""The project's settings with a schedule class that nobody registered."""
+"""The project's settings with a schedule class that says nothing of how it is stored."""
 
-from celery.schedules import schedule
+from celery.schedules import BaseSchedule
 
-from config.settings import *  # noqa: F403
+from demo.settings import *  # noqa: F403
 
 
-class moonrise(schedule):  # noqa: N801
+class moonrise(BaseSchedule):  # noqa: N801
     pass
 
 
-CELERY_BEAT_SCHEDULE = {"by_the_moon": {"task": "ping", "schedule": moonrise(60)}}
+CELERY_BEAT_SCHEDULE = {"by_the_moon": {"task": "ping", "schedule": moonrise()}}

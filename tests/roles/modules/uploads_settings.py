@@ -1,5 +1,5 @@
 """The project's settings with addresses of its own that take uploads."""
 
-from config.settings import *  # noqa: F403
+from demo.settings import *  # noqa: F403
 
 ROOT_URLCONF = "uploads_urls"

@@ -7,7 +7,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse, JsonResponse, S
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from config.urls import urlpatterns as stacks
+from stack.urls import urlpatterns as stacks
 
 
 @csrf_exempt

@@ -1,0 +1,4 @@
+from .base import *  # noqa: F403
+
+SESSION_COOKIE_NAME = "shop"
+SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -1,0 +1,30 @@
+"""Variables and secrets of a project in `.env`, under supervisord; compose and Kubernetes have tests of theirs."""
+
+import psutil
+import pytest
+
+from tests.e2e.supervisor import Supervisor
+
+KEY = "sk_live_of_this_test"
+ENV = "SHOP_COLOUR=red\nSTRIPE_KEY_FILE=run/secrets/stripe_key"
+
+
+@pytest.mark.slow
+def test_a_role_has_the_projects_own_and_does_not_start_without(vm: Supervisor) -> None:
+    secret = vm.root / "run" / "secrets" / "stripe_key"
+    secret.write_text(KEY + "\n")
+    try:
+        with vm.restarted_with("beat", ENV):
+            process = psutil.Process(vm.pid("beat"))
+            assert (process.environ()["SHOP_COLOUR"], process.environ()["STRIPE_KEY"]) == ("red", KEY)
+            assert KEY not in " ".join(process.cmdline())
+            code = "import os; print(os.environ['SHOP_COLOUR'], os.environ['STRIPE_KEY'])"
+            assert vm.manage("shell", "--no-imports", "-c", code) == f"red {KEY}\n"
+
+            secret.write_text("")
+            done = vm.run([".venv/bin/python", "app/service.py", "run", "beat"])
+            assert (done.returncode, done.stderr) == (1, f"service: STRIPE_KEY_FILE='{secret}' is empty.\n")
+            secret.write_text(KEY)
+            assert KEY not in vm.logs()
+    finally:
+        secret.unlink()

@@ -1,0 +1,1 @@
+"""A project that never heard of the stack, written as Celery's documentation writes one."""
