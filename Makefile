@@ -64,7 +64,7 @@ AT_ONCE ?= 6
 PYTEST = $(VENV)/python -m pytest --dist loadgroup
 RINGS = tests/e2e tests/adoption tests/roles tests/windows tests/unit tests/bundle
 
-test: .venv/.dev ## does it work? at most five minutes, without an engine and a cluster
+test: .venv/.dev ## does it work? some five minutes, without an engine and a cluster
 	@$(PYTEST) -n $(AT_ONCE) -m "not slow" $(RINGS)
 	@echo "left out: what takes long (outages, kills, every pool, clocks, Windows, fuzzing): make test-all runs that too"
 

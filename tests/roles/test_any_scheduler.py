@@ -148,6 +148,7 @@ def test_a_killed_leader_and_an_outage_lose_and_repeat_no_run(
     assert len(sent) == len(set(sent)), sent
 
 
+@pytest.mark.slow
 def test_a_beat_that_starts_again_goes_on_from_the_last_run(run_beat: Callable[..., Role], redis_server: Redis) -> None:
     beat = run_beat(PERSISTENT).wait_ready()
     wait_until(lambda: len(moments(redis_server)) >= 2, 15)
@@ -168,6 +169,7 @@ def test_a_beat_that_starts_again_goes_on_from_the_last_run(run_beat: Callable[.
     assert len(sent) == len(set(sent)), sent
 
 
+@pytest.mark.slow
 def test_the_run_of_an_entry_that_is_long_gone_is_forgotten(run_beat: Callable[..., Role], redis_server: Redis) -> None:
     now = datetime.now(UTC)
     runs = {

@@ -50,6 +50,7 @@ def run_web(run_role: Callable[..., Role]) -> Iterator[Callable[[str], Web]]:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", [DATABASE])
 def test_rows_of_django_celery_beat_are_made_run_changed_and_deleted(
     scheduler: str, run_web: Callable[[str], Web], run_role: Callable[..., Role], redis_server: Redis

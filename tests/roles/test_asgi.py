@@ -203,6 +203,7 @@ def _command(pid: str) -> str:
     return ""
 
 
+@pytest.mark.slow
 def test_a_stop_fails_no_request_and_takes_no_longer_than_it_must(tmp_path: Path) -> None:
     with (
         own_web(tmp_path, **OPTIONS) as web,

@@ -13,7 +13,7 @@ from tests.machine import patience
 from tests.roles.conftest import PROJECT, Redis, Role, free_port
 from tests.tls import PASSWORD
 
-pytestmark = [needs_chromium, pytest.mark.xdist_group("cookies")]
+pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.xdist_group("cookies")]
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.roles.conftest import Redis, Role
 from tests.roles.test_any_app import Stranger
 from tests.waiting import wait_until
 
 
+@pytest.mark.slow
 def test_a_task_runs_again_unless_it_was_acknowledged_before_its_start(
     redis_server: Redis, run_role: Callable[..., Role], tmp_path: Path
 ) -> None:
