@@ -10,10 +10,8 @@ from stack.adopted import settings_of
 from stack.layers import lay
 from stack.runtime.env import environment, get
 from stack.runtime.project import enter
-from stack.runtime.projectenv import export
 
 STACK_ENV = environment()
-export(STACK_ENV)
 STACK_ROLE = get("SERVICE_ROLE", STACK_ENV)
 STACK_RUN_DIR = Path(get("RUN_DIR", STACK_ENV))
 STACK_PROJECT = enter(STACK_ENV)

@@ -20,8 +20,6 @@ class Project:
     name: str  # the folder below app/
     lines: dict[str, str] = field(default_factory=dict)  # what its team writes into the one file
     variables: dict[str, str] = field(default_factory=dict)  # and into `.env`, as it would anywhere
-    orders: str = "/api/orders/"
-    style: str = "h1"
 
 
 def startproject(folder: Path) -> None:

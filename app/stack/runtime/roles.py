@@ -97,9 +97,7 @@ def problems(role, env):
             get(name, env)
         except BadValue as error:
             found.append(str(error))
-    from stack.runtime.project import project
-
-    for read in (redis_url, project_variables, *([] if role == "flower" else [lambda _, env: project(env)])):
+    for read in (redis_url, project_variables, _project):
         try:
             read(role, env)
         except BadValue as error:
@@ -116,6 +114,13 @@ def problems(role, env):
         except BadValue as error:
             found.append(str(error))
     return [reason for reason in found if reason]
+
+
+def _project(role, env):
+    """The project of a role that runs one; BadValue where it cannot be found."""
+    from stack.runtime.project import project
+
+    return None if role == "flower" else project(env)
 
 
 def contradictions(env):
