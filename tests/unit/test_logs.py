@@ -18,7 +18,6 @@ FORGED = 'a\n2026-01-01T00:00:00Z [error] forged\r\x1b[2J\x85\u2028"}\n{"event":
 @pytest.fixture(params=["json", "console"])
 def written(request: pytest.FixtureRequest) -> Iterator[tuple[str, io.StringIO]]:
     """The style, and what a handler of the product writes."""
-    before = structlog.get_config()
     config = logging_config("INFO", request.param)
     out = io.StringIO()
     made: Any = config["formatters"]["line"]
@@ -30,7 +29,6 @@ def written(request: pytest.FixtureRequest) -> Iterator[tuple[str, io.StringIO]]
     logger.setLevel("INFO")
     yield request.param, out
     logger.removeHandler(handler)
-    structlog.configure(**before)
 
 
 def test_no_text_makes_a_line_of_its_own(written: tuple[str, io.StringIO]) -> None:
