@@ -11,11 +11,24 @@ help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What the project lists: by convention, or where app/project.env says.
-LISTS = $(wildcard app/project.env app/*/requirements*.txt app/*/requirements/*.txt app/*/pyproject.toml) \
-  $(wildcard $(addprefix app/,$(shell sed -n 's/^PROJECT_REQUIREMENTS=//p' app/project.env 2>/dev/null | tr -d '\r')))
+SAID = $(shell sed -n 's/^$(1)=//p' app/project.env 2>/dev/null | tr -d '\r')
+LISTS = $(wildcard app/project.env $(foreach folder,app/* $(addprefix app/,$(call SAID,PROJECT_DIR)),\
+  $(addprefix $(folder)/,requirements*.txt requirements/*.txt pyproject.toml)) \
+  $(addprefix app/,$(call SAID,PROJECT_REQUIREMENTS)))
+# A list that was not there is new however old its file is, as behind a symbolic link; deploy/venv.sh notes the names.
+NEW = $(if $(wildcard .venv/.lists),$(filter-out $(shell cat .venv/.lists),$(LISTS)))
 
-.venv/.installed: requirements/base.txt requirements/vm.txt requirements/redis.txt $(LISTS)
-	@deploy/venv.sh $(PYTHON)
+# Whoever names a Python gets it, also where .venv was made with another one.
+ifeq ($(origin PYTHON),command line)
+ifneq ($(shell $(PYTHON) -V 2>&1),$(shell $(VENV)/python -V 2>&1))
+ANEW = anew
+endif
+endif
+
+.venv/.installed: requirements/base.txt requirements/vm.txt requirements/redis.txt $(LISTS) $(if $(NEW),new-list) $(ANEW)
+	@deploy/venv.sh $(PYTHON) $(ANEW)
+
+new-list:
 
 # TARGET=compose leads to docker/compose.mk, TARGET=k8s to k8s/cluster.mk; without it the verbs mean supervisord.
 ifeq ($(TARGET),compose)
@@ -80,13 +93,15 @@ test-django60: .venv-django60/.installed ## the unit tests on Django 6.0, with t
 test-compose: .venv/.dev .venv-scan/.installed ## what only an engine can show, and what may differ there of the end-to-end tests
 	@$(PYTEST) -n 3 -m runtime tests/compose tests/e2e tests/adoption --target compose
 
-test-k8s: .venv/.dev ## the same on the cluster of KUBECONFIG, which has the image
-	@$(PYTEST) -n 3 -m runtime tests/k8s tests/e2e --target k8s
+# IMAGE_LOAD is the command that puts an image on the cluster's nodes, as `kind load docker-image`.
+test-k8s: .venv/.dev ## the same on the cluster of KUBECONFIG, which has the image: make test-k8s IMAGE_LOAD=
+	@$(PYTEST) -n 3 -m runtime tests/k8s tests/e2e tests/adoption --target k8s
 
 e2e: .venv/.dev .venv-fuzz/.installed ## every end-to-end test on a stack of its own: make e2e TARGET=supervisor|compose|k8s
 	@$(PYTEST) -n 3 tests/e2e --target $(or $(TARGET),supervisor)
 
-adoption: .venv/.dev ## put three projects that never heard of the stack into it, on supervisord and on compose
+# Each project in each place that this machine has a runtime for; one that it has not is skipped, with its reason.
+adoption: .venv/.dev ## put three projects that never heard of the stack into it, on supervisord, compose and a cluster
 	@$(PYTEST) -n 2 tests/adoption
 
 # The tests with the mark `chaos`, which run above too; on Kubernetes they take minutes each and stand alone.
@@ -152,5 +167,5 @@ redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/broker/
 
 include docker/compose.mk k8s/cluster.mk
 
-.PHONY: help up down scale schedules-reset test test-all test-slow test-django60 test-compose test-k8s e2e chaos smoke check bench lock audit \
+.PHONY: anew new-list help up down scale schedules-reset test test-all test-slow test-django60 test-compose test-k8s e2e adoption chaos smoke check bench lock audit \
   env-example redis-users

@@ -30,12 +30,14 @@ def up() -> None:
             kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
         except Stop as reason:
             raise Stop(f"{reason}\n{story(space)}\nk8s/README.md: It does not start") from None
-    for module in ("proof", "unserved"):
+    said = {}
+    for module in ("proof", "unserved", "web"):
         command = ("env", "PYTHONPATH=app", "python", "-m", f"stack.ops.{module}")
-        print(kubectl(*space, "exec", "deployment/web", "-c", "app", "--", *command), end="")
+        said[module] = kubectl(*space, "exec", "deployment/web", "-c", "app", "--", *command)
+    print(said["proof"] + said["unserved"], end="")
     text = " ".join(("kubectl", *space))
     print(f"""
-  page      {text} port-forward service/web 8000        http://127.0.0.1:8000/
+  page      {text} port-forward service/web 8000        http://127.0.0.1:8000{said["web"].strip()}
   token     {text} get secret app-secrets -o jsonpath='{{.data.api_token}}' | base64 -d""")
     if kubectl(*space, "get", "deployment", "flower", "--ignore-not-found"):
         print(f"  Flower    {text} port-forward service/flower 5555     http://127.0.0.1:5555/   "

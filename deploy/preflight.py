@@ -10,14 +10,16 @@ from pathlib import Path
 import psutil
 
 from checkout import PROJECT, ROLES, Stop
-from stack.runtime.env import get
+from stack.runtime.env import APP_DIR, get
+from stack.runtime.packages import unread
+from stack.runtime.project import project
 from stack.runtime.roles import problems
 from supervision import CONF, RUN, SOCKET
 from workers import check_own
 
 
 def preflight(env: dict[str, str]) -> None:
-    """Check variables, path, stop times, Redis's program and ports.
+    """Check variables, the list of packages, path, stop times, Redis's program and ports.
 
     Raises:
         Stop: with what is wrong and what to do.
@@ -25,6 +27,8 @@ def preflight(env: dict[str, str]) -> None:
     secretless = env | dict.fromkeys(("SECRET_KEY", "REDIS_PASSWORD", "FLOWER_PASSWORD"), "unset")
     if found := list(dict.fromkeys(text for role in ROLES for text in problems(role, secretless))):
         raise Stop("\n".join(found))
+    if why := unread(project(env), APP_DIR):
+        raise Stop(why)
     check_own(secretless)
     if len(os.fsencode(SOCKET)) > 100:
         raise Stop(f"the path {SOCKET} is too long for a socket: move the project to a shorter path")

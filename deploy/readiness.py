@@ -3,8 +3,8 @@
 import time
 
 from checkout import ROLES, Stop
-from stack.ops.proof import Failed, base, where
 from stack.ops.unserved import warnings
+from stack.ops.web import Failed, base, page_path
 from stack.runtime.checks import check
 from stack.runtime.env import get
 from stack.runtime.exposure import weaknesses
@@ -41,12 +41,12 @@ def addresses(env: dict[str, str]) -> None:
     name = "FLOWER_PASSWORD"
     place = env.get(f"{name}_FILE") or (name if env.get(name) else "run/secrets/flower/flower_password")
     try:
-        api = base(env) + where(env)
-    except Failed:  # somebody has stopped the web role
-        api = f"{base(env)}/api/"
+        page = base(env) + page_path(env)
+        places = f"  page      {page}\n  API       {page}api/docs"
+    except Failed as reason:  # somebody has stopped the web role
+        places = f"  page      {reason}"
     print(f"""
-  page      {api.removesuffix("api/")}
-  API       {api}docs
+{places}
   Flower    {base(env, "FLOWER_BIND")}/   user flower, password in {place}""")
     for _, text in weaknesses("web", env, get("ALLOWED_HOSTS", env), get("DEBUG", env)):
         print(f"\nwarning: {text}")

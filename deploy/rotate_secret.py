@@ -8,7 +8,8 @@ import sys
 
 from checkout import Stop
 from containers import alone, containers, docker, image_id, image_name, images, with_further
-from rollout import ROLES, reload_users, replace, roll
+from replacing import replace, roll
+from rollout import ROLES, reload_users
 from secret_readers import DATABASE_USERS, DJANGO, READERS
 
 # Its new password comes from a file, so that it is on no command line.

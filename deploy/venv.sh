@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
 # Make .venv from the locked requirements and the project's own, with a Redis in it where the machine has none.
-# Usage: deploy/venv.sh [python]    (default: python3)
+# Usage: deploy/venv.sh [python [anew]]    (default: python3; `anew` makes a .venv of another version again)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${1:-python3}
 
 # Packages that change under running processes end in errors that name neither.
 if [ -S run/supervisor.sock ] && .venv/bin/python .venv/bin/supervisorctl -c supervisord.conf pid >/dev/null 2>&1; then
-  echo "the requirements have changed since the stack was started: make down, then make up, installs them" >&2
+  echo "what .venv is made from has changed since the stack was started: make down, then make up, installs it" >&2
   exit 0
 fi
 
-if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-  echo "Python 3.11 or newer is needed and '$python' is none. Install it (sudo apt install python3 python3-venv," \
-    "or brew install python), or name yours: make up PYTHON=/path/to/python3.13" >&2
+if ! "$python" -c '' 2>/dev/null; then
+  echo "There is no Python '$python' here. Install it (sudo apt install python3 python3-venv, or brew install python)," \
+    "or name yours: make up PYTHON=/path/to/python3.13" >&2
   exit 1
 fi
+"$python" docker/python_fits.py
 missing=() redis=()
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if ! "$python" deploy/redis_server.py --find >/dev/null 2>&1; then
@@ -32,7 +33,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 # One that was broken off has a Python and no pip.
-if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
+if [ "${2:-}" = anew ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   echo "making .venv ..."
   "$python" -m venv --clear .venv
 fi
@@ -42,4 +43,5 @@ echo "installing the locked requirements into .venv (half a minute the first tim
   -r .venv/wanted/lock.txt -r requirements/vm.txt ${redis[@]+"${redis[@]}"}
 .venv/bin/python docker/requirements.py install .venv/wanted
 .venv/bin/python deploy/redis_server.py --find >/dev/null
+echo "${LISTS:-}" >.venv/.lists
 touch .venv/.installed

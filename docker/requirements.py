@@ -18,7 +18,7 @@ from pathlib import Path
 from conflicts import Wanted, fights, lock_for, locked
 
 STACK = Path(__file__).resolve().parents[1]
-# What pyproject.toml leaves to Celery, and stack/runtime/roles.py asks for at the start of each role.
+# What pyproject.toml leaves to Celery, and stack/runtime/fitting.py asks for at the start of each role.
 CLIENT = ("kombu>=5.7,<5.8", "redis>=6.4,<9")
 INCLUDE = re.compile(r"(-r|--requirement|-c|--constraint)(?:\s+|=)\s*(\S+)")
 LOCAL_OPTION = re.compile(r"(-f|--find-links)(?:\s+|=)\s*(\S+)")
@@ -89,16 +89,10 @@ class Lists:
     def _pyproject(self, file: Path, extras: list[str] | None = None) -> None:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
         mine, name = data.get("project", {}), self._name(file)
-        if "dependencies" in mine.get("dynamic", ()):
-            raise Stop(
-                f"{name} leaves its dependencies to a build. Write the file that lists them into app/project.env, as "
-                "PROJECT_REQUIREMENTS=shop/requirements.txt"
-            )
-        if "dependencies" not in mine and "dependencies" in data.get("tool", {}).get("poetry", {}):
-            raise Stop(
-                f"{name} lists its packages for Poetry alone, in [tool.poetry.dependencies]. Export them beside it: "
-                "poetry export -f requirements.txt -o requirements.txt"
-            )
+        from stack.runtime.packages import left_to_a_tool
+
+        if todo := left_to_a_tool(data):
+            raise Stop(f"{name} leaves its packages to a tool. Beside it: {todo}")
         listed = [*mine.get("dependencies", ())]
         for extra in extras or ():
             listed += mine.get("optional-dependencies", {}).get(extra.strip(), ())
@@ -130,7 +124,13 @@ def read(app: Path, out: Path) -> None:
     lists = Lists(app, out.resolve())
     if file := listed_in(app):
         lists.read(file)
-    shutil.copy(lock_for(lists.wanted, STACK / "requirements"), out / "lock.txt")
+    lock = lock_for(lists.wanted, STACK / "requirements")
+    if lock.stem.startswith("django6") and sys.version_info < (3, 12):
+        raise Stop(
+            f"The project asks for Django 6, which needs Python 3.12 or newer, and this is {sys.version.split()[0]}. "
+            "Name another: make up PYTHON=/path/to/python3.13, or for the image PYTHON_VERSION=3.13 in .env."
+        )
+    shutil.copy(lock, out / "lock.txt")
     about = {"wanted": lists.wanted, "constraints": lists.constraints, "options": lists.options}
     (out / "wanted.json").write_text(json.dumps(about | {"stack": stacks()}, indent=1))
 
@@ -139,17 +139,20 @@ def listed_in(app: Path) -> Path | None:
     """The file that lists the project's packages: PROJECT_REQUIREMENTS, or found by convention.
 
     Raises:
-        Stop: there is no project, or there are several.
+        Stop: there is no project, or there are several, or only another tool reads its list.
     """
     sys.path.insert(0, str(app))
     from stack.runtime.env import BadValue, environment
+    from stack.runtime.packages import unread
     from stack.runtime.project import project
 
     try:
-        found = project(environment(), str(app)).requirements
+        found = project(environment(), str(app))
     except BadValue as reason:
         raise Stop(str(reason)) from None
-    return Path(found) if found else None
+    if why := unread(found, str(app)):
+        raise Stop(why)
+    return Path(found.requirements) if found.requirements else None
 
 
 def stacks() -> list[str]:

@@ -116,5 +116,6 @@ def _by_convention(project: Project, package: str) -> Any:
         return found
     for name in made:
         module, _, attribute = name.partition(":")
-        return getattr(import_module(module), attribute)
+        if isinstance(found := getattr(import_module(module), attribute), Celery):
+            return found
     return None

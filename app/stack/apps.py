@@ -60,9 +60,9 @@ def deployment_is_safe(app_configs: Any, **_: Any) -> list[CheckMessage]:
 def values_not_used(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """What the project says and the roles do not use, each with the variable or the line to use."""
     from stack.explain import everything
-    from stack.layers import ENVIRONMENT, STACK
+    from stack.rules import ENVIRONMENT, MERGED, STACK
 
-    ids = {ENVIRONMENT: "stack.W101", STACK: "stack.W102"}
+    ids = {ENVIRONMENT: "stack.W101", STACK: "stack.W102", MERGED: "stack.W106"}
     return [DjangoWarning(each.advice, id=ids[each.group]) for each in everything().values() if each.advice]
 
 
@@ -93,7 +93,7 @@ def environment_fits(app_configs: Any, **_: Any) -> list[CheckMessage]:
     from django.utils.module_loading import autodiscover_modules
 
     from stack.runtime.exposure import open_api
-    from stack.runtime.roles import contradictions, versions
+    from stack.runtime.fitting import contradictions, versions
     from stack.safety import acknowledged_first, check_configuration, eager
 
     env, role = settings.STACK_ENV, settings.STACK_ROLE

@@ -1,19 +1,36 @@
 """Django's CACHES where CACHE_URL is set: the cache that the stack can bring along, with a password from a file.
 
-The rule: CACHE_URL is not set, and CACHES is the project's. It is set, and CACHES["default"] is the Redis there; the
-project's other caches stay. A project that names the Redis of CACHE_URL in one of its own caches has said what it
-wants: its CACHES stays as it is, but for the password, which no settings module should hold.
+The rule: CACHE_URL is not set, and CACHES is the project's. It is set, and CACHES["default"] is the Redis there, by the
+project's own backend where that speaks Redis, as django-redis does; the project's other caches stay. A project that
+names the Redis of CACHE_URL in one of its own caches has said what it wants: its CACHES stays as it is, but for the
+password, which no settings module should hold.
 """
 
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from stack.rules import DEFAULT, ENVIRONMENT, NOTHING, PROJECT, Env, Given, Value, origin
 from stack.runtime.env import get, redis_address
 
 # Seconds to connect and to be answered. A cache is there to be fast: one that hangs must not hold a request up.
 TIMEOUT = 0.5
 Caches = dict[str, dict[str, Any]]
+OWN = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}  # Django's own
+
+
+def rule(name: str, given: Given, env: Env, module: str) -> Value:
+    """The rule of CACHES, with what to say where a cache of the project's is not used."""
+    theirs = given.get(name) or {}
+    value = caches(env, theirs)
+    if value is theirs:
+        return Value(theirs or OWN, PROJECT, module if theirs else DEFAULT)
+    source = origin("CACHE_URL", env)
+    lost = theirs.get("default", NOTHING)
+    if lost is NOTHING or value["default"].get("LOCATION") == lost.get("LOCATION"):
+        return Value(value, ENVIRONMENT, source)
+    advice = f"{name}['default'] of {module} is not used, {source} decides: take CACHE_URL out to use it."
+    return Value(value, ENVIRONMENT, source, {"default": lost}, advice)
 
 
 def caches(env: Mapping[str, str], project: Caches) -> Caches:
@@ -36,17 +53,24 @@ def caches(env: Mapping[str, str], project: Caches) -> Caches:
     _, _, *place, _ = redis_address("CACHE_URL", url)
     if any(_place(location) == place for cache in project.values() for location in _locations(cache)):
         return {alias: _given(cache, place, password) for alias, cache in project.items()}
-    ours = {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": _with(url, password),
-        "OPTIONS": {"socket_connect_timeout": TIMEOUT, "socket_timeout": TIMEOUT},
-    }
+    theirs = project.get("default", {})
     # What says how the project's own code uses its cache, and not where it is.
-    kept = {name: value for name, value in project.get("default", {}).items() if name in KEPT}
-    return project | {"default": ours | kept}
+    one = {name: value for name, value in theirs.items() if name in KEPT}
+    one |= {"BACKEND": DJANGOS, "LOCATION": _with(url, password)}
+    if any(_place(location) for location in _locations(theirs)):
+        one |= {name: theirs[name] for name in ("BACKEND", "OPTIONS") if name in theirs}
+    if options := TIMEOUTS.get(one["BACKEND"], {}) | one.get("OPTIONS", {}):
+        one["OPTIONS"] = options
+    return project | {"default": one}
 
 
+DJANGOS = "django.core.cache.backends.redis.RedisCache"
 KEPT = ("TIMEOUT", "KEY_PREFIX", "KEY_FUNCTION", "VERSION")
+# As the options of each backend are called; another one may take none that it does not know.
+TIMEOUTS: dict[str, dict[str, Any]] = {
+    DJANGOS: {"socket_connect_timeout": TIMEOUT, "socket_timeout": TIMEOUT},
+    "django_redis.cache.RedisCache": {"SOCKET_CONNECT_TIMEOUT": TIMEOUT, "SOCKET_TIMEOUT": TIMEOUT},
+}
 
 
 def _locations(cache: dict[str, Any]) -> list[str]:

@@ -23,10 +23,8 @@ from stack.runtime.project import Project, enter
 from stack.state import records, starting
 from stack.worker.steps import install_steps
 
-# What an app makes once, by the class that it was told to use, and what is laid over that.
+# What an app makes once, by the class that the project chose, and what is laid over that.
 PARTS = {"amqp": Sender, "events": Events, "control": Control}
-
-
 ENV = environment()
 PROJECT = enter(ENV)
 

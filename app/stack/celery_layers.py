@@ -5,7 +5,7 @@ from typing import Any
 from celery.app.defaults import SETTING_KEYS
 
 from stack.broker import precedence
-from stack.layers import DEFAULT, ENVIRONMENT, NOTHING, PROJECT, STACK, Laid, Value, decider, origin
+from stack.rules import DEFAULT, ENVIRONMENT, NOTHING, PROJECT, STACK, Laid, Value, decider, origin
 
 # The environment's, each with its variable.
 VARIABLES = {
@@ -54,6 +54,7 @@ def laid(app: Any, env: dict[str, str], module: str) -> Laid:
     prefix = (app.conf.prefix or "").upper()
     for name in sorted(ours | given.keys()):
         value, theirs, variable = app.conf[name], given.get(name, NOTHING), VARIABLES.get(name, "")
+        theirs = NOTHING if theirs is None and value is not None else theirs  # as who says nothing
         shown = prefix + name.upper()
         if isinstance(theirs, dict) and isinstance(value, dict):
             theirs = {key: each for key, each in theirs.items() if value.get(key, NOTHING) != each} or theirs
@@ -67,12 +68,20 @@ def laid(app: Any, env: dict[str, str], module: str) -> Laid:
         group, source = (ENVIRONMENT, origin(variable, env) if is_set else DEFAULT) if variable else (STACK, STACK)
         use = variable or INSTEAD.get(name, "")
         fix = f"set {use}." if use else "take it out."
+        if use == "REDIS_URL" and (old := _other_broker(name, theirs)):
+            fix = f"the broker is Redis, at REDIS_URL. What waits in {old} stays there: let it run empty first."
         if is_set:
             fix = f"take {variable} out to use it."
         which = f"{shown} ({', '.join(theirs)})" if isinstance(theirs, dict) else shown
         advice = f"{which} of the project is not used, {decider(source)} decides: {fix}"
         found[shown] = Value(value, group, source, theirs, advice if theirs is not NOTHING else "")
     return found
+
+
+def _other_broker(name: str, theirs: Any) -> str:
+    """The kind of broker that the project names, where that is none of Redis."""
+    kind = str(theirs).partition(":")[0].partition("+")[0]
+    return "" if not name.startswith("broker_") or kind in ("redis", "rediss", "sentinel") else kind
 
 
 def _same(theirs: Any, value: Any) -> bool:

@@ -1,6 +1,6 @@
 """`service.py settings`: what every setting is, who decided on it, and what the project says where that is not used.
 
-With --json, where things are as well: the verbs of other tools ask here, and need to know nothing of the project.
+With --json, where things are as well: other tools ask here, and need to know nothing of the project.
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from stack.broker.masks import MASK, masked
-from stack.layers import DEFAULT, NOTHING, Laid, Value
+from stack.rules import DEFAULT, NOTHING, Laid, Value
 
 _SECRET = re.compile(
     "SECRET|TOKEN|PASS(?!IVE)|PRIVATE|SIGNATURE|CREDENTIAL|API_?KEY|(?<!ROUTING)_KEYS?$|^KEYS?$|_AUTH$|_CREDS?$|SALT|DSN",
@@ -32,7 +32,14 @@ def explain(words: list[str]) -> int:
     """
     import django
 
-    names = [word for word in words if word != "--json"]
+    from stack.runtime.env import APP_DIR, environment
+    from stack.runtime.packages import unread
+    from stack.runtime.project import project
+
+    if why := unread(project(environment()), APP_DIR):
+        print(f"service: {why}", file=sys.stderr)  # before a package that is not there ends this in a traceback
+    # In the project they may be written in small letters.
+    names = [word.upper() for word in words if word != "--json"]
     try:
         import stack.celery  # noqa: F401 (before Django reads its settings, as a project's own package does it)
 
@@ -82,7 +89,10 @@ def untouched(names: list[str]) -> Laid:
 
 
 def places() -> dict[str, Any]:
-    """Where the project and its parts are: folders, and paths of the web role."""
+    """Where the project and its parts are: folders, and the paths of page and API by the URLconf.
+
+    A stack that runs is asked itself: stack/ops/web.py.
+    """
     from django.conf import settings
 
     from stack.http.places import api_root

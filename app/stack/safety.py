@@ -12,25 +12,34 @@ from typing import Any
 from celery.app.routes import MapRoute, prepare
 from kombu.serialization import registry
 
-from stack.broker.configuration import broker_url, transport_options
+from stack.broker.by_role import broker_url
 from stack.broker.masks import masked
+from stack.broker.precedence import called
 from stack.broker.routing import ReservedQueue
 from stack.runtime.env import get, loop_limit
+from stack.runtime.fitting import max_delay
 from stack.runtime.names import problem
-from stack.runtime.roles import max_delay
 from stack.state import queues
 
 logger = logging.getLogger(__name__)
 # Formats that make Python run what a message says, by both of their names.
 CODE = {"pickle", "application/x-python-serialize"}
-CODE_WORD = "'pickle'"
 
 
 def check_configuration(conf: Any, role: str, env: dict[str, str], tasks: Iterable[Any] = ()) -> list[str]:
-    """What `conf` and `tasks` break, one sentence each with the fix: what loses tasks, or runs foreign code."""
+    """What `conf` and `tasks` break, one sentence each with the fix: what loses tasks, or runs foreign code.
+
+    What the stack lays above the project's settings needs no check: stack/broker/precedence.py keeps it there, whatever
+    the project does to its app. Only an app that it was not laid on is found here, by its broker.
+
+    Args:
+        conf: the settings of the app that runs.
+        role: the role of this process.
+        env: mapping of environment variables.
+        tasks: the tasks of that app.
+    """
     tasks = list(tasks)
-    found = _times(conf, env, tasks) + _arguments(tasks) + _transport(conf, role, env) + _formats(conf)
-    found += _queues(conf, tasks)
+    found = _times(conf, env, tasks) + _arguments(tasks) + _formats(conf) + _queues(conf, tasks)
     url = broker_url(role, env)
     found += [
         f"{name}={masked(getattr(conf, name))!r} is not where the stack's Redis is, so nobody would take the tasks: "
@@ -103,24 +112,13 @@ def _arguments(tasks: Iterable[Any]) -> list[str]:
     ]
 
 
-def _transport(conf: Any, role: str, env: dict[str, str]) -> list[str]:
-    """What is missing where a project's own options have replaced the stack's."""
-    needed, given = transport_options(role, env), conf.broker_transport_options
-    # The separator is in the keys of Redis, where workers and the API must find the same lists.
-    wrong = [name for name in needed if not given.get(name) or (name == "sep" and given[name] != needed[name])]
-    if not wrong:
-        return []
-    lines = ", ".join(f"{name!r}: {needed[name]!r}" for name in wrong)
-    return [f"broker_transport_options takes away what the {role} role needs: add {lines}, or remove it."]
-
-
 def _queues(conf: Any, tasks: Iterable[Any]) -> list[str]:
     """Queues whose lists would be keys of the transport, the results, beat or the stack."""
     named = {
-        "CELERY_TASK_DEFAULT_QUEUE": {conf.get("task_default_queue", "celery") or ""},
-        "CELERY_TASK_QUEUES": queues.of_queues(conf.get("task_queues")),
-        "CELERY_TASK_ROUTES": queues.of_routes(conf.get("task_routes")),
-        "CELERY_BEAT_SCHEDULE": queues.of_entries(conf.get("beat_schedule") or {}),
+        called(conf, "task_default_queue"): {conf.get("task_default_queue", "celery") or ""},
+        called(conf, "task_queues"): queues.of_queues(conf.get("task_queues")),
+        called(conf, "task_routes"): queues.of_routes(conf.get("task_routes")),
+        called(conf, "beat_schedule"): queues.of_entries(conf.get("beat_schedule") or {}),
     }
     for task in tasks:
         if queue := getattr(task, "queue", None):
@@ -136,9 +134,9 @@ def _queues(conf: Any, tasks: Iterable[Any]) -> list[str]:
             try:
                 queues.of(task)
             except ReservedQueue as error:
-                found.append(f"A function of CELERY_TASK_ROUTES: {error}")
+                found.append(f"A function of {called(conf, 'task_routes')}: {error}")
             except Exception as error:  # it may need the arguments of a call
-                logger.debug("CELERY_TASK_ROUTES does not say where %s goes: %s", task.name, error)
+                logger.debug("task_routes does not say where %s goes: %s", task.name, error)
     return found
 
 
@@ -148,7 +146,7 @@ def _formats(conf: Any) -> list[str]:
     for name in ("accept_content", "result_accept_content"):
         accepted[name] = set(conf[name] or conf["accept_content"] or ("json",))
         if accepted[name] & CODE:
-            found.append(f"{name} runs foreign code, of anyone who can write to Redis: take {CODE_WORD} out of it.")
+            found.append(f"{name} runs foreign code, of anyone who can write to Redis: take 'pickle' out of it.")
     for name, reader in (
         ("task_serializer", "accept_content"),
         ("result_serializer", "result_accept_content"),

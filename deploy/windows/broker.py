@@ -43,7 +43,7 @@ def refusal(env: dict[str, str]) -> str | None:
     """Why the Redis of REDIS_URL cannot be used, or None when it can."""
     import redis
 
-    from stack.broker.configuration import broker_url
+    from stack.broker.by_role import broker_url
     from stack.broker.connections import server_problem
 
     env = env | {"SERVICE_ROLE": "worker"}

@@ -24,8 +24,8 @@ sys.path.append(str(DEPLOY))
 
 def enter_venv() -> int:
     """Make .venv where it is missing or old, and run this file in it; returns its exit code."""
-    if sys.version_info < (3, 11):  # noqa: UP036 (whichever Python `py -3` is)
-        sys.exit(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: py --list shows what is installed")
+    if not (3, 11) <= sys.version_info[:2] < (3, 15):
+        sys.exit(f"Python 3.11 to 3.14 is needed, this is {sys.version.split()[0]}: py --list shows what is installed")
     mark = VENV / ".windows"
     pip = [str(PYTHON), "-m", "pip", "--disable-pip-version-check"]
     # One that was broken off has a Python, and no pip.
@@ -75,10 +75,15 @@ def preflight(env: dict[str, str], ports: dict[str, int]) -> None:
     import socket
 
     from checkout import ROLES, Stop
+    from stack.runtime.env import APP_DIR
+    from stack.runtime.packages import unread
+    from stack.runtime.project import project
     from stack.runtime.roles import problems
 
     if found := list(dict.fromkeys(text for role in ROLES for text in problems(role, env | {"SERVICE_ROLE": role}))):
         raise Stop("\n".join(found))
+    if why := unread(project(env), APP_DIR):
+        raise Stop(why)
     for variable, port in ports.items():
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -130,7 +135,8 @@ def prove_all(console, env, begun):  # type: ignore[no-untyped-def]
 
     from checkout import ROLES, Stop
     from readiness import addresses, wait_ready
-    from stack.ops.proof import Failed, Waits, prove
+    from stack.ops.proof import prove
+    from stack.ops.web import Failed, Waits
 
     try:
         wait_ready(env, list(ROLES), 120)

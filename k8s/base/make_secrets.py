@@ -36,7 +36,8 @@ def ask(path: str, body: object = None) -> tuple[int, dict]:
         with urllib.request.urlopen(request, context=context, timeout=10) as answer:  # noqa: S310
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+        with error:  # it is an answer, and it holds the connection
+            return error.code, json.load(error)
 
 
 def main(within: float = 60) -> str | None:

@@ -10,7 +10,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 CODE = [path for path in (PROJECT / "app").rglob("*.py") if "migrations" not in path.parts]
 DEPLOY = list((PROJECT / "deploy").rglob("*.py"))
 READ = re.compile(
-    r"""(?:(?<![.\w])get\(\s*|\b_(?:variable|folder)\(\s*|(?:env|ENV|environ)\.get\(\s*|\benv\[|\benviron\[|\bgetenv\(\s*)["']([A-Z][A-Z_]+)["']"""
+    r"""(?:(?<![.\w])get\(\s*|\b(?:environments|folder)\(\s*|(?:env|ENV|environ)\.get\(\s*|\benv\[|\benviron\[|\bgetenv\(\s*)["']([A-Z][A-Z_]+)["']"""
 )
 # Not of the stack: the system's, Django's, what Celery and gunicorn read and is refused, the file of a secret, and
 # choices of the Makefile; and where the project is, which app/project.env says.

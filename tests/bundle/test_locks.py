@@ -42,7 +42,7 @@ def test_each_lock_holds_what_pyproject_allows() -> None:
 
 
 def test_what_a_role_accepts_is_what_pyproject_says() -> None:
-    text = (PROJECT / "app/stack/runtime/roles.py").read_text()
+    text = (PROJECT / "app/stack/runtime/fitting.py").read_text()
     ((least, below),) = matches(r'"django": \(\((.+?)\), \((.+?)\)\)', text, least=1)
     django = next(Requirement(text) for text in PROJECT_TABLE["dependencies"] if text.startswith("django>"))
     said = {f">={least.replace(', ', '.')}", f"<{below.replace(', ', '.')}"}

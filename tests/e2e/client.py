@@ -14,16 +14,32 @@ from tests.waiting import stays, wait_until
 JSON = {"Content-Type": "application/json"}
 
 
-class Client:
-    """Calls one running stack. Each call stands alone, so threads may share a client."""
+def place_of(base_url: str) -> str:
+    """Where a running stack has its own addresses, "" at the root or as "/stack": the Link of /livez says it.
 
-    def __init__(self, base_url: str, token: str = ""):
-        self.base_url = base_url
+    app/stack/ops/web.py has the same for the stack's verbs.
+    """
+    link = requests.get(f"{base_url}/livez", timeout=patience(10)).links.get("service-desc", {"url": ""})["url"]
+    assert link.endswith("/api/openapi.json"), f"no API behind {base_url}: its /livez links to {link!r}"
+    return link.removesuffix("/api/openapi.json")
+
+
+class Client:
+    """Calls one running stack. Each call stands alone, so threads may share a client.
+
+    Args:
+        place: where the stack's own addresses are, as `place_of` gives it; a path of them is given without it.
+    """
+
+    def __init__(self, base_url: str, token: str = "", place: str = ""):
+        self.base_url, self.place = base_url, place
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def call(self, method: str, path: str, timeout: float = 40, **options: Any) -> requests.Response:
         headers = self.headers | options.pop("headers", {})
         limit = patience(timeout)
+        if self.place and path.startswith(("/api/", "/version")) and not path.startswith(f"{self.place}/api/"):
+            path = self.place + path
         return requests.request(method, self.base_url + path, headers=headers, timeout=limit, **options)
 
     def get(self, path: str, **options: Any) -> requests.Response:

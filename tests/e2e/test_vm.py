@@ -78,7 +78,7 @@ def test_make_up_while_running_installs_nothing(vm: Supervisor) -> None:
     finally:
         os.utime(vm.root / "requirements/base.txt", (installed - 10, installed - 10))
 
-    assert "make down, then make up, installs them" in done.stderr
+    assert "make down, then make up, installs it" in done.stderr
     assert "installing" not in done.stdout
     assert (vm.root / ".venv/.installed").stat().st_mtime == installed
 

@@ -62,10 +62,10 @@ def test_a_kept_connection_keeps_no_body(web: Own) -> None:
     before = web.memory()
 
     with ExitStack() as stack:
-        for _ in range(60):
+        for _ in range(180):
             client = stack.enter_context(web.open(CHUNKED + pieces(b"a" * 1_000_000, 1_000_000)))
             assert Answer(client.recv(10_000)).status == 200
-        assert web.memory() - before < 45  # kept, they were 60
+        assert web.memory() - before < 120  # kept, they are 180; Python 3.14 collects garbage later
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/own/large"])

@@ -9,13 +9,13 @@ from playwright.sync_api import expect
 
 from tests.e2e.browser import chromium, needs_chromium, opened
 from tests.machine import patience
-from tests.roles.conftest import PROJECT, Role, free_port
+from tests.roles.conftest import PROJECT, Redis, Role, free_port
 
 THEIRS = {"DJANGO_SETTINGS_MODULE": "elsewhere_settings", "WEB_WORKERS": "1", "WORKER_CONCURRENCY": "1"}
 
 
-def prove(web: Role) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "stack.ops.proof"]
+def prove(web: Role, module: str = "stack.ops.proof") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module]
     env = web.env | {"PYTHONPATH": str(PROJECT / "app")}
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=patience(40), check=False)
 
@@ -34,6 +34,16 @@ def test_the_proof_finds_the_api_of_a_project_that_redirects_to_https(run_role: 
     assert refused.returncode == 1
     assert "/stack/api/tasks: the project sends this call to https://localhost/stack/api/tasks." in refused.stderr
     assert "127.0.0.1 in TRUSTED_PROXIES" in refused.stderr
+
+
+def test_a_queue_that_nobody_serves_is_named_wherever_the_api_is(
+    run_role: Callable[..., Role], redis_server: Redis
+) -> None:
+    web = run_role("web", WEB_BIND=f"127.0.0.1:{free_port()}", **THEIRS).wait_ready()
+    redis_server.client.rpush("celery", "{}")
+
+    named = prove(web, "stack.ops.unserved")
+    assert named.stdout.startswith("warning: queue 'celery': 1 task waits here, and no worker runs"), named
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.client import Client
+from tests.e2e.client import Client, place_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -63,4 +63,5 @@ def api(request: pytest.FixtureRequest) -> Client:
     if file := os.environ.get("API_TOKEN_FILE"):
         token = Path(file).read_text().strip()
     token = token or TOKENS[request.config.getoption("--runtime")]()
-    return Client(request.config.getoption("--base-url").rstrip("/"), token)
+    base_url = request.config.getoption("--base-url").rstrip("/")
+    return Client(base_url, token, place_of(base_url))

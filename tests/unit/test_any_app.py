@@ -148,6 +148,8 @@ def test_what_changes_later_does_not_take_the_stack_away(make: Callable[..., Cel
     assert app.conf.broker_url.startswith("redis://worker:")
     assert app.conf.task_default_priority == 3
     assert app.conf.broker_transport_options["sep"] == ":"
+    app.config_from_object({"broker_url": "amqp://last//", "broker_transport_options": {"sep": "-"}})
+    assert (app.conf.broker_url[:15], app.conf.broker_transport_options["sep"]) == ("redis://worker:", ":")
 
 
 def test_options_of_the_transport_are_merged_but_for_the_names_of_keys(make: Callable[..., Celery]) -> None:

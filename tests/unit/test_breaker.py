@@ -161,3 +161,15 @@ def test_the_webs_broker_connections_are_the_guarded_ones() -> None:
     env = os.environ | {"PYTHONPATH": str(APP), "SERVICE_ROLE": "web"}
     ran = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
     assert ran.stdout.strip() == "stack.broker.breaker", ran.stderr
+
+
+def test_a_connection_of_the_oldest_redis_py_that_is_allowed_is_guarded(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in redis.connection.AbstractConnection.__mro__:  # redis-py 6.4 has no such word
+        monkeypatch.delattr(each, "is_connected", raising=False)
+
+    connection = breaker.Connection(host="127.0.0.1", port=server.port, protocol=2)
+    connection.connect()
+    connection.connect()
+    assert server.taken == 1

@@ -31,6 +31,21 @@ def test_a_cache_url_is_the_default_cache_and_a_hung_one_is_left_soon() -> None:
     assert TIMEOUT <= 1
 
 
+def test_a_cache_url_says_where_and_the_projects_own_backend_for_redis_how() -> None:
+    """`get_redis_connection("default")` of django-redis works with its own backend alone."""
+    own = {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": ["redis://127.0.0.1:6379/1", "redis://copy:6379/1"]}
+    options = {"CLIENT_CLASS": "django_redis.client.DefaultClient", "SOCKET_TIMEOUT": 3}
+
+    assert caches(URL, {"default": own | {"OPTIONS": options}})["default"] == {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": "redis://:p%2Fw@cache:6379/0",
+        "OPTIONS": options | {"SOCKET_CONNECT_TIMEOUT": TIMEOUT},
+    }
+    # One whose options nobody knows gets none of them.
+    other = {"BACKEND": "shop.caches.Redis", "LOCATION": "rediss://127.0.0.1/1"}
+    assert caches(URL, {"default": other})["default"] == other | {"LOCATION": "redis://:p%2Fw@cache:6379/0"}
+
+
 @pytest.mark.parametrize(
     ("location", "given"),
     [

@@ -16,9 +16,10 @@ from celery.utils.collections import AttributeDict
 from django.conf import settings
 
 from stack.apps import environment_fits
-from stack.broker.configuration import configuration, transport_options
+from stack.broker.by_role import transport_options
+from stack.broker.configuration import configuration
 from stack.broker.connections import server_problem
-from stack.safety import _transport, check_configuration
+from stack.safety import check_configuration
 from stack.worker.steps import give_soft_limits
 
 APP = Path(__file__).parents[2] / "app"
@@ -66,8 +67,6 @@ SAFE = {
     ("setting", "value"),
     [
         ("task_time_limit", 4000),
-        ("broker_transport_options", {"visibility_timeout": 3600}),
-        ("broker_transport_options", transport_options("web", {}) | {"sep": "-"}),
         ("task_serializer", "pickle"),
         ("result_serializer", "yaml"),
         ("event_serializer", "pickle"),
@@ -83,13 +82,6 @@ def test_a_setting_that_loses_tasks_or_runs_foreign_code_is_named(setting: str, 
     assert check_configuration(AttributeDict(SAFE), "web", ENV) == []
     found = check_configuration(AttributeDict(SAFE | {setting: value}), "web", ENV)
     assert setting in " ".join(found)
-
-
-@pytest.mark.parametrize("option", ["sep", "socket_timeout", "health_check_interval", "retry_on_timeout"])
-def test_a_transport_option_that_the_worker_would_lack_is_named(option: str) -> None:
-    given = {name: value for name, value in transport_options("worker", {}).items() if name != option}
-    (found,) = _transport(AttributeDict(SAFE | {"broker_transport_options": given}), "worker", ENV)
-    assert f"broker_transport_options takes away what the worker role needs: add '{option}'" in found
 
 
 def test_a_task_that_may_run_longer_than_the_visibility_timeout_is_named() -> None:

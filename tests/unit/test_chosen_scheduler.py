@@ -43,5 +43,5 @@ def test_the_variable_wins_over_the_project_and_the_layer_is_around_both(
 
 @pytest.mark.parametrize(("given", "why"), [("no.such:Thing", "cannot be imported"), ("os:path", "no subclass")])
 def test_what_is_no_scheduler_is_refused_by_name(given: str, why: str) -> None:
-    with pytest.raises(ValueError, match=f"CELERY_BEAT_SCHEDULER='{given}'.* {why}"):
+    with pytest.raises(ValueError, match=f"beat_scheduler='{given}'.* {why}"):
         chosen.load(app_with(given))

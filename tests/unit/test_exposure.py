@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from stack.runtime.exposure import is_local, open_api, weaknesses
-from stack.runtime.roles import contradictions, problems
+from stack.runtime.fitting import contradictions
+from stack.runtime.roles import problems
 
 PROJECT = Path(__file__).parents[2]
 GOOD = {"SECRET_KEY": "0123456789" * 6, "REDIS_PASSWORD": "word", "FLOWER_PASSWORD": "flower-secret"}

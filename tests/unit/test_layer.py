@@ -51,6 +51,7 @@ class Beats:
 
     def __init__(self, folder: Path, clock: Any):
         self.folder, self.clock, self.sent = folder, clock, list[str]()
+        self.all: list[Any] = []
 
     def new(self, entries: dict[str, Any], zone: str = "UTC") -> Any:
         app = Celery(set_as_current=False)
@@ -63,7 +64,14 @@ class Beats:
         beat.sent, beat.states = self.sent, list[str]()
         beat.lock, beat.heartbeat = Lock(), beat
         beat.turn = beat.states.append
+        self.all.append(beat)
         return beat
+
+    def close(self) -> None:
+        """Their files, in the thread that opened them: from Python 3.13 on they are SQLite's."""
+        for beat in self.all:
+            if beat._store is not None:
+                beat._store.close()
 
     def at(self, seconds: float, *beats: Any) -> list[str]:
         """What these beats send that look `seconds` after NOW."""
@@ -87,7 +95,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRedis]:
 @pytest.fixture
 def beats(server: FakeRedis, tmp_path: Path) -> Iterator[Beats]:
     with time_machine.travel(NOW, tick=False) as clock:
-        yield Beats(tmp_path, clock)
+        found = Beats(tmp_path, clock)
+        yield found
+        found.close()
 
 
 def noted(server: FakeRedis, name: str = "ten") -> float:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from stack import merged
-from stack.layers import NOTHING, Value, lay
+from stack.layers import lay
+from stack.rules import NOTHING, Value
 from stack.runtime import logs
 from stack.runtime.project import Project
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.error import HTTPError
 
 import certifi
 import pytest
@@ -114,6 +115,23 @@ def test_a_secret_that_another_makes_in_the_same_moment_wins(job: ModuleType, se
 def test_a_refusal_is_told_in_the_api_servers_words(job: ModuleType, server: Server) -> None:
     server.answers = [(403, {"message": "secrets is forbidden"})]
     assert job.main() == "the API server answers 403: secrets is forbidden"
+
+
+def test_a_refusal_leaves_no_connection_open(job: ModuleType, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = []
+    ask = job.urllib.request.urlopen
+
+    def watched(*args: Any, **rest: Any) -> Any:
+        try:
+            return ask(*args, **rest)
+        except HTTPError as error:
+            refusals.append(error)
+            raise
+
+    monkeypatch.setattr(job.urllib.request, "urlopen", watched)
+    server.answers = [(403, {"message": "secrets is forbidden"})]
+    job.main()
+    assert [error.closed for error in refusals] == [True]
 
 
 @pytest.mark.parametrize("status", [200, 502])

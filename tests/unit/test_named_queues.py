@@ -9,7 +9,8 @@ from celery import Celery
 from kombu import Exchange, Queue
 from kombu.common import Broadcast
 
-from stack.runtime.roles import argv, contradictions
+from stack.runtime.fitting import contradictions
+from stack.runtime.roles import argv
 from stack.state import queues
 from stack.worker.queues import take
 
@@ -111,7 +112,7 @@ def test_a_queue_that_cannot_be_made_is_named_and_the_others_taken(
 ) -> None:
     app = project(task_queues=[Queue("celery"), Queue("own")], task_routes={"b": "x"}, task_create_missing_queues=False)
     assert set(taken(app, monkeypatch)) == {"celery", "own"}
-    assert "the project routes tasks to the queue 'x', which CELERY_TASK_QUEUES does not have" in caplog.text
+    assert "the project routes tasks to the queue 'x', which task_queues does not have" in caplog.text
 
 
 def test_worker_queues_is_an_argument_only_where_it_names_what_to_take() -> None:

@@ -10,12 +10,12 @@ from kombu.transport.redis import Channel
 from redbeat.schedulers import RedBeatConfig
 
 from stack.beat import aside
-from stack.broker.configuration import TRANSPORTS
+from stack.broker.by_role import TRANSPORTS
 from stack.broker.routing import ReservedQueue
 from stack.celery import app
 from stack.runtime import names
+from stack.runtime.fitting import contradictions
 from stack.runtime.names import problem
-from stack.runtime.roles import contradictions
 from stack.safety import _queues
 from stack.state import queues, stored
 from stack.worker.presence import NAMES
@@ -65,7 +65,7 @@ def test_a_queue_may_not_have_the_name_of_a_key_of_others(name: str) -> None:
 )
 def test_a_reserved_queue_of_the_settings_is_named_at_start(setting: str, value: object) -> None:
     (told,) = _queues(AttributeDict({setting: value}), [])
-    assert told.startswith(f"CELERY_{setting.upper()} names the queue 'unacked', which is a key")
+    assert told.startswith(f"{setting} names the queue 'unacked', which is a key")
 
 
 @pytest.mark.parametrize("queue", ["unacked", Queue("unacked")])
@@ -101,9 +101,7 @@ def test_what_a_function_of_the_settings_routes_is_looked_at_too(monkeypatch: py
         app.amqp.router.route({}, "ping")
     tasks = [AttributeDict(name="ping"), AttributeDict(name="add")]
     (told,) = _queues(AttributeDict(task_routes=to_unacked), tasks)
-    assert told.startswith(
-        "A function of CELERY_TASK_ROUTES: the task ping cannot be sent: its queue 'unacked' is a key"
-    )
+    assert told.startswith("A function of task_routes: the task ping cannot be sent: its queue 'unacked' is a key")
 
 
 def test_the_queues_of_the_settings_are_known(monkeypatch: pytest.MonkeyPatch) -> None:

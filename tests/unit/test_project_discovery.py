@@ -1,5 +1,7 @@
 """Which project lies in app/, and which of its modules run: by convention, and as the one file says."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -248,8 +250,55 @@ def test_celery_apps_are_named_with_their_files_and_tests_left_out(app: Path) ->
     }
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from celery import Celery\n\napp = Celery[Any]('shop')\n",
+        "import celery\n\nclass Ours(celery.Celery):\n    pass\n\napp = Ours('shop')\n",
+        "def make():\n    from celery import Celery\n    made = Celery('shop')\n    return made\n\napp = make()\n",
+    ],
+    ids=["with a type", "of a class of its own", "by a function"],
+)
+def test_a_celery_app_is_found_however_it_is_made(app: Path, code: str) -> None:
+    started(app / "shop")
+    write(app / "shop/shop/celery_app.py", code)
+    write(app / "shop/shop/other.py", "def later():\n    return Celery('other')\n\nchosen = choice('shop')\n")
+
+    assert list(celery_apps(found(app))) == ["shop.celery_app:app"]
+
+
 def test_the_shipped_file_says_nothing_and_names_every_line() -> None:
     text = (Path(__file__).parents[2] / "app" / FILE).read_text()
     assert [line for line in text.splitlines() if line and not line.startswith("#")] == []
     for name in ("PROJECT_DIR", "PROJECT_SETTINGS", "PROJECT_CELERY", "PROJECT_REQUIREMENTS"):
         assert f"\n#{name}=" in text
+
+
+def test_a_folder_that_nobody_here_may_read_hides_nothing_else(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started(app / "shop")
+    write(app / "shop/shop/celery.py", CELERY.format("shop"))
+    (app / "shop/pgdata").mkdir()
+    scan = os.scandir
+
+    def scandir(path: str) -> "os._ScandirIterator[str]":
+        if path == str(app / "shop/pgdata"):  # as the volume of a database: root may read it nevertheless
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+    assert found(app).settings == "shop.settings"
+    assert list(celery_apps(found(app))) == ["shop.celery:app"]
+
+
+def test_the_demo_does_not_run_in_place_of_a_folder_that_cannot_be_read(
+    app: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (app / "shop").mkdir()
+
+    def listdir(path: str) -> list[str]:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    with pytest.raises(BadValue, match=r"shop cannot be read: give this user the right to"):
+        found(app)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.runtime import roles
+from stack.runtime import fitting
 from tests.machine import patience
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -102,7 +102,7 @@ def test_a_folder_of_the_project_is_taken_along_with_its_extras(shop: Path) -> N
         (
             "pyproject.toml",
             '[project]\nname = "shop"\ndynamic = ["dependencies"]\n',
-            "leaves its dependencies to a build",
+            "shop/pyproject.toml leaves its packages to a tool. Beside it: pip-compile",
         ),
         ("requirements.txt", "-r gone.txt\n", "shop/gone.txt is not there"),
         ("requirements.txt", "./libs/gone\n", "./libs/gone is not there"),
@@ -111,7 +111,7 @@ def test_a_folder_of_the_project_is_taken_along_with_its_extras(shop: Path) -> N
 )
 def test_a_list_that_cannot_be_read_says_what_to_do(shop: Path, name: str, text: str, said: str) -> None:
     (shop / name).write_text(text)
-    with pytest.raises(packages.Stop, match=said or "poetry export -f requirements.txt"):
+    with pytest.raises(packages.Stop, match=said or "poetry export --without-hashes"):
         read(shop, name)
 
 
@@ -170,7 +170,7 @@ def test_the_ranges_of_redis_s_client_are_those_of_the_roles(monkeypatch: pytest
         least, last = below.split()
         for version, fits in ((least, True), (last, False)):
             monkeypatch.setattr(metadata, "version", lambda asked, n=name, v=version: v if asked == n else real(asked))
-            assert (roles.versions() == []) is fits, (name, version)
+            assert (fitting.versions() == []) is fits, (name, version)
 
 
 def test_the_lock_is_the_one_whose_django_the_project_takes(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from stack.runtime.env import BadValue
-from stack.runtime.roles import ROLES, argv, contradictions, max_delay, problems, versions
+from stack.runtime.fitting import contradictions, max_delay, versions
+from stack.runtime.roles import ROLES, argv, problems
+from stack.runtime.variables import VARS
 from tests.machine import patience
 
 SERVICE = Path(__file__).parents[2] / "app" / "service.py"
@@ -43,6 +45,24 @@ def test_an_unknown_role_is_told_the_known_ones() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_starts_with_nothing_but_its_secrets(role: str) -> None:
     assert problems(role, GOOD) == []
+
+
+# What a kind of variable never accepts; a str, a path and most lists accept anything.
+WRONG = {"int": "x", "bool": "x", "bind": "x", "networks": "x", "zone": "x", "redis": "x", "database": "x", "mail": "x"}
+CELERYS = ("WEB_THREADS", "WORKER_CONCURRENCY", "RESULT_EXPIRES", "TIME_ZONE", "STOP_GRACE", "VISIBILITY_TIMEOUT")
+
+
+def test_no_wrong_value_ends_web_in_a_traceback() -> None:
+    wrong = {name: "x" if var.choices else WRONG.get(var.kind) for name, var in VARS.items()}
+    tried = {name: text for name, text in wrong.items() if text}
+    assert len(tried) >= 25
+    assert [name for name, text in tried.items() if name not in str(problems("web", GOOD | {name: text}))] == []
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_wrong_value_in_celerys_configuration_stops_any_role_by_name(role: str) -> None:
+    found = str(problems(role, GOOD | dict.fromkeys(CELERYS, "x")))
+    assert [name for name in CELERYS if name not in found] == []
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -89,7 +109,7 @@ def test_a_bad_value_ends_in_one_line_with_its_name(name: str, value: str, tmp_p
 
 
 def test_prefork_on_windows_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stack.runtime.roles.CAN_FORK", False)
+    monkeypatch.setattr("stack.runtime.fitting.CAN_FORK", False)
     assert "not enough values to unpack (expected 3, got 0)" in contradictions({"WORKER_POOL": "prefork"})[0]
 
 

@@ -15,7 +15,8 @@ from redbeat.schedulers import REDBEAT_REDIS_KEY, ensure_conf
 
 from stack.beat.scheduler import Scheduler
 from stack.celery import app
-from stack.state.entries import Entry, rescore
+from stack.state.entries import Entry
+from stack.state.installing import rescore
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 KEY = "redbeat:hourly"

@@ -20,8 +20,9 @@ from stack.broker import connections
 from stack.celery import app
 from stack.http import schedules_api
 from stack.http.schedules_shapes import Options, ScheduleIn
-from stack.state import entries, queues
+from stack.state import installing, queues
 from stack.state.entries import Entry
+from stack.state.stored import queues as queues_of
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 MISSED = NOW - timedelta(days=3)
@@ -118,7 +119,7 @@ def test_a_crontab_that_is_changed_waits_for_its_next_turn(redis: FakeRedis) -> 
 def test_a_crontab_that_the_settings_change_waits_for_its_next_turn(redis: FakeRedis) -> None:
     def install(rule: str) -> None:
         entry = Entry(name="e", task="ping", schedule=crontab.from_string(rule), app=app)
-        entries.install_entries(app, {"e": entry})
+        installing.install_entries(app, {"e": entry})
 
     install("0 20 * * *")
     ran(redis, NOW - timedelta(hours=10))
@@ -197,7 +198,7 @@ def test_the_queue_that_only_a_schedule_names_is_known(redis: FakeRedis) -> None
     redis.sadd(queues.SERVED, "reports")
     put(task="ping", every=60, options=Options(queue="reports"))
     put("other", task="ping", every=60)
-    assert entries.queues(app) == {"reports"}
+    assert queues_of(app) == {"reports"}
 
 
 @pytest.mark.parametrize(("token", "by"), [("", "anybody: there is no API_TOKEN"), ("t" * 20, "the API token")])

@@ -22,7 +22,7 @@ class Aside:
         self.app = app
         self._until: dict[str, tuple[str | None, float]] = {}  # by key: the definition that failed, and how long
         self._noted: set[str] = set()  # the keys whose reasons Redis has taken
-        self._told: dict[str, str] = {}  # the reasons that the log has
+        self._logged: dict[str, str] = {}  # the reasons that the log has
 
     def reset(self) -> None:
         """Begin anew, as the beat that has just taken the lock; whatever is wrong shows again in the first turn."""
@@ -31,14 +31,14 @@ class Aside:
         get_redis(self.app).delete(PROBLEMS)
 
     def put(self, key: str, definition: str | None, reason: str) -> None:
-        """Set an entry aside, and tell the log once.
+        """Set an entry aside, and log it once.
 
         Raises:
             redis.exceptions.RedisError: an outage.
         """
         name = key.removeprefix(self.app.redbeat_conf.key_prefix)
-        if self._told.get(key) != reason:
-            self._told[key] = reason
+        if self._logged.get(key) != reason:
+            self._logged[key] = reason
             logger.error("beat: %s cannot be sent and is set aside: %s", name, reason)
         self._until[key] = (definition, time.monotonic() + PAUSE)
         try:
@@ -63,5 +63,5 @@ class Aside:
 
     def _forget(self, key: str) -> None:
         self._until.pop(key, None)
-        self._told.pop(key, None)
+        self._logged.pop(key, None)
         self._noted.discard(key)

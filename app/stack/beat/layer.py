@@ -1,4 +1,4 @@
-"""A layer around any scheduler class of Celery: one leader, the life through an outage, and no run twice.
+"""A layer around any scheduler class of Celery: one leader, no end in an outage, and no run twice.
 
 The class goes on deciding what is due. When an entry last ran is kept in Redis beside its own copy, which a new leader
 would find stale: a file of another container, or a table that is written every three minutes.
@@ -14,7 +14,7 @@ from django.db import Error as DatabaseError
 from redbeat import RedBeatScheduler
 
 from stack.beat.leader import LOST, Leader, is_outage
-from stack.beat.rows import warn_of_idle_rows
+from stack.beat.rows import say_an_outage_once, warn_of_idle_rows
 from stack.beat.scheduler import Scheduler
 from stack.broker.connections import client
 from stack.broker.keys import is_wrong_type, wrong
@@ -23,6 +23,7 @@ from stack.runtime.heartbeat import waiting
 from stack.runtime.serving import verify
 from stack.state import chosen, runs
 from stack.state.runs import RUNS, Run
+from stack.state.stored import endless
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ def scheduler(app: Any, **options: Any) -> Any:
         base = chosen.load(app)
     except ValueError as error:
         raise SystemExit(f"beat: {error}") from error
+    say_an_outage_once()
     env = environment()
     # Where the role may write; apart for each of several beats.
     file = f"{get('INSTANCE', env) or 'beat'}.schedule"
@@ -57,6 +59,7 @@ class Layer(Leader):
     def __init__(self, app: Any, **options: Any):
         self.me = uuid.uuid4().hex
         self.is_set_up = False
+        self.written: tuple[datetime, datetime] | None = None  # from when to when the settings' entries became rows
         self.runs: dict[str, str] = {}  # as Redis keeps them
         self.unsent: dict[str, tuple[str, Any]] = {}  # by name: the run that is or may be noted, and its entry
         self.continued: set[str] = set()  # entries that know of the last run in Redis
@@ -73,8 +76,9 @@ class Layer(Leader):
                 if getattr(self, "_store", None) is not None:
                     self._store.close()
                 self._remove_db()
+            begun = datetime.now(UTC)
             super().setup_schedule()
-            self.is_set_up = True
+            self.is_set_up, self.written = True, (begun, datetime.now(UTC))
             warn_of_idle_rows(self.app)
         self.runs = runs.read()
         # Of another leader's later run, or where Redis did not take the note, nothing is left to send.
@@ -95,9 +99,7 @@ class Layer(Leader):
         for (key, needed), answer in zip(((RUNS, "hash"), (self.lock_key, "string")), answers, strict=True):
             if is_wrong_type(answer):
                 return wrong(client(), key, needed)
-        if left == -1:
-            return f"The key {self.lock_key!r} in Redis never ends, so that no beat can take the lock: delete it (DEL)."
-        return None
+        return endless(self.lock_key) if left == -1 else None
 
     def why_not(self, error: Exception) -> str:
         self.prepared = False
@@ -135,8 +137,8 @@ class Layer(Leader):
             elif run.rule != rule:
                 # A turn from before it had this rule is not made up.
                 at, count = now, count if is_row else run.count
-            elif is_row and own > run.at:
-                at = own  # it was switched off and on, or made anew
+            elif is_row and own > run.at and not (self.written and self.written[0] <= own <= self.written[1]):
+                at = own  # it was switched off and on, or made anew; not only written once more by this very beat
             else:
                 at, count = run.at, max(count, run.count)
             at = min(at, now)  # the clock was ahead then

@@ -1,4 +1,4 @@
-"""One leader among all beats, whatever the scheduler: the lock in Redis, the heartbeat, the life through an outage."""
+"""One leader among all beats, whatever the scheduler: the lock in Redis, the heartbeat, what happens in an outage."""
 
 import logging
 import signal
@@ -13,6 +13,7 @@ from celery.signals import beat_init
 from kombu.exceptions import OperationalError
 from redbeat.schedulers import LUA_EXTEND_TO_SCRIPT, acquire_distributed_beat_lock, ensure_conf, get_redis
 
+from stack.broker.by_role import LOCK, LOOP
 from stack.broker.connections import answer_of
 from stack.runtime.env import environment, heartbeat_path, loop_limit
 from stack.runtime.heartbeat import Heartbeat, install
@@ -24,7 +25,6 @@ beat_init.disconnect(acquire_distributed_beat_lock)
 UNREACHABLE = (redis.RedisError, OperationalError, OSError)
 LOST: tuple[type[Exception], ...] = (*UNREACHABLE, SchedulingError)
 ENDING = (signal.SIGTERM, signal.SIGINT)
-LOCK, LOOP = 10, 2.0  # seconds: of the lock, and of the longest sleep; the lock outlives five loops
 
 
 def is_outage(error: BaseException) -> bool:

@@ -18,7 +18,8 @@ from stack.broker.keys import describe, is_wrong_type
 from stack.runtime.heartbeat import waiting
 from stack.runtime.serving import verify
 from stack.state import backlog, queues
-from stack.state.entries import Entry, install_entries, rescore
+from stack.state.entries import Entry
+from stack.state.installing import install_entries, rescore
 from stack.state.stored import read, wrong_key
 
 logger = logging.getLogger(__name__)
@@ -125,8 +126,8 @@ class Scheduler(Leader, RedBeatScheduler):
         reason = str(cause) or type(cause).__name__
         if answer := answer_of(cause):
             # kombu's own clients do not note which key it was; most likely it is one of the queue.
-            told = hasattr(answer, "broken_key") or not is_wrong_type(answer)
-            reason = (None if told else self._wrong_key_of(entry)) or describe(client(), answer)
+            known = hasattr(answer, "broken_key") or not is_wrong_type(answer)
+            reason = (None if known else self._wrong_key_of(entry)) or describe(client(), answer)
         self.unsure.discard(run)
         try:
             entry.take_back(run)

@@ -9,6 +9,8 @@ from stack.runtime import heartbeat
 
 
 class RedisBackend(CeleryRedisBackend):
+    """Celery's, where results are in the stack's Redis."""
+
     def _get_pool(self, **params: Any) -> Any:
         return super()._get_pool(**params | self.app.conf.redis_connection_options)
 

@@ -61,14 +61,14 @@ _breaker = Breaker()  # there is one Redis, so one for the process
 class _Guarded:
     """Mixin of a redis-py connection."""
 
-    is_connected: bool
+    _sock: Any  # of redis-py 6.4, which has no word of its own for it, to 8
     disconnect: Callable[[], None]
     _made_at = 0.0
 
     def connect(self) -> None:
         """Called by the pool before each use, of a connection that stands too."""
         _breaker.admit()
-        if self.is_connected and self._made_at < _breaker.failed_at:
+        if self._sock is not None and self._made_at < _breaker.failed_at:
             # A firewall that forgot one connection forgot all: each would cost a try.
             self.disconnect()
         super().connect()  # type: ignore[misc]
@@ -95,11 +95,11 @@ class _Guarded:
 
 
 class Connection(_Guarded, redis.Connection):
-    pass
+    """redis-py's, over TCP."""
 
 
 class SSLConnection(_Guarded, redis.SSLConnection):
-    pass
+    """redis-py's, over TLS."""
 
 
 def connection_class(url: str) -> type[redis.Connection]:

@@ -42,6 +42,8 @@ class PatientRetry(Retry):
 
 
 class Patience(ExponentialBackoff):
+    """The pauses between the tries of a patient client."""
+
     def compute(self, failures: int) -> float:
         """As redis-py's, and a sign of life: a solo pool's task waits for Redis in the worker's main loop."""
         heartbeat.waiting()

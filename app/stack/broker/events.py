@@ -11,6 +11,8 @@ from stack.broker.routing import over
 
 
 class Dispatcher(EventDispatcher):
+    """Over the project's."""
+
     def _publish(self, event: Any, producer: Any, routing_key: str, retry: bool = False, **options: Any) -> None:
         """Send an event once; what fails is buffered until the worker has reconnected.
 

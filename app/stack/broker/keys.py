@@ -44,6 +44,8 @@ def wrong(connection: Any, key: str, needed: str) -> str:
 
 
 class Pipeline(RedisPipeline):
+    """redis-py's, whose errors of a wrong kind know which key that was."""
+
     def annotate_exception(self, exception: Exception, number: int, command: Sequence[Any]) -> None:
         super().annotate_exception(exception, number, command)
         note_key(exception, command)

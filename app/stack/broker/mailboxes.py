@@ -23,7 +23,7 @@ from stack.runtime.env import environment, get
 logger = logging.getLogger(__name__)
 # What a worker does for Flower besides answering. Flower asks for events by itself.
 HARMLESS = {"revoke", "enable_events", "disable_events", "heartbeat"}
-# Questions that change or cost something: `hello` revokes what it is told of, the others are for finding leaks.
+# Questions that change or cost something: `hello` revokes the ids that it is given, the others are for finding leaks.
 COSTLY = {"hello", "objgraph", "memsample", "memdump"}
 REFUSED = "FLOWER_READ_ONLY is true in the environment of this worker"
 
@@ -56,6 +56,8 @@ class Node(kombu_pidbox.Node):
 
 
 class Mailbox(kombu_pidbox.Mailbox):
+    """kombu's, with the node above."""
+
     node_cls = Node
 
 
@@ -103,6 +105,8 @@ def for_flower(consumer: Any, own: Any) -> FlowerNode:
 
 
 class FlowerPidbox(pidbox.Pidbox):
+    """Celery's, with Flower's node."""
+
     node: Any
 
     def __init__(self, consumer: Any):
@@ -111,6 +115,8 @@ class FlowerPidbox(pidbox.Pidbox):
 
 
 class FlowerGreenPidbox(pidbox.gPidbox):
+    """The same for green pools."""
+
     node: Any
 
     def __init__(self, consumer: Any):

@@ -53,13 +53,19 @@ def lay(conf: Any, above: Mapping[str, Any], below: Mapping[str, Any]) -> None:
     adopt(conf)
 
 
+def called(conf: Any, name: str) -> str:
+    """A setting as the project writes it: with the prefix of its namespace, or in small letters where it has none."""
+    prefix = getattr(conf, "prefix", None) or ""
+    return f"{prefix}{name}".upper() if prefix else name
+
+
 def given(conf: Any, name: str, missing: Any = None) -> Any:
     """What the project itself says of a setting, in whichever way and under whichever of its names."""
     if value := os.environ.get(VARIABLES.get(name, "")):
         return value
-    own = [conf.__dict__.get("stack_above"), conf.__dict__.get("stack_below")]
+    ours = [conf.__dict__.get("stack_above"), conf.__dict__.get("stack_below")]
     for mapping in conf.maps[:-1]:
-        if any(mapping is each for each in own):
+        if any(mapping is each for each in ours):
             continue
         for key in conf._to_keys(name):
             if key in mapping:

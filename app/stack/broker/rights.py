@@ -74,7 +74,7 @@ _SEND = (
     Grant("publish", channels=_EVENTS),
     Grant("zadd", _keys("stack:queues:sent")),
 )
-# A view that waits for a result (`.get()`) subscribes to it, and one that is stored is told of.
+# A view that waits for a result (`.get()`) subscribes to it, and who stores one publishes it.
 _WAIT = Grant("subscribe unsubscribe publish", channels=" ".join(f"&{pattern}" for pattern in _RESULTS))
 
 FLOWER_MAILBOX = "flower"  # its channel is /0.flower.pidbox, beside the workers' own: /0.celery.pidbox

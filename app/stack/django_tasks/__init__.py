@@ -31,8 +31,8 @@ from stack.django_tasks.api import (
     task_enqueued,
 )
 from stack.runtime.env import get
+from stack.runtime.fitting import max_delay
 from stack.runtime.names import problem
-from stack.runtime.roles import max_delay
 from stack.tasks import run_django_task
 
 

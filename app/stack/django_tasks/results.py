@@ -177,4 +177,5 @@ def moment(seconds: float) -> datetime:
 
 
 def in_zone(value: datetime) -> datetime:
+    """The same moment with a zone or without, as USE_TZ has it."""
     return value if settings.USE_TZ else timezone.make_naive(value)

@@ -12,9 +12,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from stack.http import probes
 from stack.http.clients import CLIENTS
 from stack.http.incoming import LARGEST, UPLOAD_RATE, Refusal, too_large
+from stack.http.probes import PROBES
 from stack.http.proxies import settle_scope
 from stack.http.server import BODY_SECONDS, BUSY, CROWD, MAX_COLLECTED, PLACE_SECONDS, SLOW
 from stack.http.waiting import UPLOADERS
@@ -25,7 +25,6 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PROBES = {"/livez": probes.livez, "/readyz": probes.readyz}
 # Of its own: a probe must not wait for a thread behind the project's views.
 _threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="probe")
 

@@ -138,7 +138,7 @@ class Connection(ASGIProtocol):
             self._request_ready.set()
 
     def stop(self, now: float) -> None:
-        """The process stops: a request that may be on its way is waited for a moment, a websocket is told."""
+        """The process stops: a request that may be on its way is waited for a moment, a websocket is closed."""
         since, chat = now - self.worker.stopping, self._websocket
         if chat is not None:
             if chat.accepted and not chat._close_sent:

@@ -117,7 +117,7 @@ def _signatures(where: str, calls: list[Call], chained: bool = False) -> list[An
 
 
 def _each(do: Callable[[int, Any], Any], items: Sequence[Any]) -> list[Any]:
-    """What `do` makes of each place and item; its ValueErrors are told together."""
+    """What `do` makes of each place and item; its ValueErrors become one."""
     problems, made = Problems(), []
     for place, item in enumerate(items):
         try:

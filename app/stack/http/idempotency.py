@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import redis
-from celery import current_app
 from kombu.utils.uuid import uuid
 from ninja.errors import HttpError
 
@@ -26,7 +25,7 @@ def id_for(key: str, call: Any) -> tuple[str, bool]:
     body = json.dumps(call, sort_keys=True)
     wanted = f"{uuid()} {hashlib.sha256(body.encode('utf-8', 'backslashreplace')).hexdigest()}"
     place = f"stack:idempotency:{hashlib.sha256(key.encode('utf-8', 'backslashreplace')).hexdigest()}"
-    client().set(place, wanted, nx=True, ex=current_app.conf.result_expires)
+    client().set(place, wanted, nx=True, ex=records.lasts())
     stored = client().get(place) or wanted
     task_id, digest = stored.split()
     if digest != wanted.split()[1]:

@@ -16,13 +16,10 @@ from gunicorn.workers.gthread import TConn
 
 from stack.http.chunks import Chunks
 from stack.http.clients import CLIENTS
-from stack.http.limits import LARGEST
+from stack.http.limits import DISK_FULL, LARGEST, MIB, NO_ROOM
 from stack.http.peer import BUDGET, Peer
 from stack.http.waiting import UPLOADERS
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-NO_ROOM = "There is no room for this body now. Try again later."
-MEBIBYTE = 1024 * 1024
 FREE_BUFFER = 64 * 1024  # bytes that every connection may hold of a body, whatever the others hold
 # Bytes that the parser gets where it does not say how many it needs: between two chunks it copies all that it has.
 PIECE = 2048
@@ -73,7 +70,7 @@ class Source(Unreader):
                 raise TimeoutError(errno.ETIMEDOUT, "the body comes too slowly")
             self.left -= time.monotonic() - asked
             try:
-                data = self.sock.recv(min(max(size_hint or 0, PIECE), MEBIBYTE))
+                data = self.sock.recv(min(max(size_hint or 0, PIECE), MIB))
             except BlockingIOError:
                 continue
             if not data:
@@ -112,13 +109,13 @@ class Requests(RequestParser):
         if isinstance(body, Body):
             if body.failed:
                 return False
-            while body.read(MEBIBYTE):
+            while body.read(MIB):
                 pass
         return True
 
     def _measure(self, request: Any) -> None:
         """Django reads no body without a Content-Length: take the chunks together, and say how long they are."""
-        body: Any = tempfile.SpooledTemporaryFile(MEBIBYTE)  # noqa: SIM115 (gone with the request)
+        body: Any = tempfile.SpooledTemporaryFile(MIB)  # noqa: SIM115 (gone with the request)
         length = 0
         try:
             while piece := request.body.read(65536):
@@ -133,7 +130,7 @@ class Requests(RequestParser):
         except OSError as problem:
             if problem.errno not in DISK_FULL:
                 raise
-            raise Refusal(507, "disk_full", NO_ROOM) from None
+            raise Refusal(*NO_ROOM) from None
         body.seek(0)
         request.headers = [item for item in request.headers if item[0] != "TRANSFER-ENCODING"]
         request.headers.append(("CONTENT-LENGTH", str(length)))
@@ -141,7 +138,8 @@ class Requests(RequestParser):
 
 
 def too_large(limit: int) -> Refusal:
-    return Refusal(413, "too_large", f"The body may hold at most {limit // MEBIBYTE} MiB (MAX_UPLOAD).")
+    """What a client hears whose body has more than `limit` bytes."""
+    return Refusal(413, "too_large", f"The body may hold at most {limit // MIB} MiB (MAX_UPLOAD).")
 
 
 class Connection(TConn):

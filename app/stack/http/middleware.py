@@ -8,9 +8,7 @@ from django.urls import Resolver404, resolve
 from django_structlog.middlewares import RequestMiddleware
 
 from stack.http.errors import in_shape
-from stack.http.probes import livez, readyz
-
-PROBES = {"/livez": livez, "/readyz": readyz}
+from stack.http.probes import PROBES
 
 
 class Probes:

@@ -12,6 +12,8 @@ PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
+    """Where a page comes from, as a browser says it."""
+
     scheme: str
     host: str
     port: int | None

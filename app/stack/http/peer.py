@@ -26,6 +26,7 @@ class Budget:
         self.left, self.lock = most, threading.Lock()
 
     def take(self, size: int) -> bool:
+        """Whether there was room for `size` bytes, which are held then; never waits."""
         with self.lock:
             if size > self.left:
                 return False
@@ -33,6 +34,7 @@ class Budget:
             return True
 
     def give(self, size: int) -> None:
+        """Release `size` bytes."""
         with self.lock:
             self.left += size
 

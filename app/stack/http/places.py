@@ -1,7 +1,7 @@
 """Where the stack's own addresses are, wherever a project's URLconf puts them.
 
 They are the patterns of stack/urls.py. A project may include those anywhere, in namespaces of its own too; they are
-found again by the view of the version.
+found again by the view of the version. Other programs learn it from the Link of /livez: stack/ops/web.py.
 """
 
 from collections.abc import Iterable

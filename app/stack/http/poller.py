@@ -19,12 +19,13 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
-from stack.http.incoming import MEBIBYTE, Connection, Refusal
+from stack.http.incoming import Connection, Refusal
+from stack.http.limits import MIB
 from stack.http.peer import SEND_RATE
 
 # For what is left of an answer when its thread is free: so many more seconds as it takes at the least rate.
 SEND_SECONDS = 60.0
-LINGER_SECONDS, LINGER_BYTES = 2.0, 8 * MEBIBYTE  # read and dropped before a close, so that the client sees the answer
+LINGER_SECONDS, LINGER_BYTES = 2.0, 8 * MIB  # read and dropped before a close, so that the client sees the answer
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 REFUSED = {

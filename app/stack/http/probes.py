@@ -38,6 +38,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "ok", "missing": []})
 
 
+PROBES = {"/livez": livez, "/readyz": readyz}  # by the path that the server gets
+
+
 def _database() -> None:
     try:
         with connection.cursor() as cursor:

@@ -11,10 +11,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import redis
+from celery import current_app
 from django.conf import settings
 from ninja.errors import HttpError
 
 from stack.broker.connections import client
+from stack.broker.precedence import called
 from stack.broker.refusals import AlmostFull
 from stack.runtime.env import get
 from stack.state import backlog, queues
@@ -24,7 +26,10 @@ QUEUE_LIMIT = get("QUEUE_LIMIT", settings.STACK_ENV)
 
 
 def refuse_when_full(jobs: Iterable[Any]) -> None:
-    """Raise a 429 while QUEUE_LIMIT tasks or more wait in the queue of one of `jobs`."""
+    """Raise a 429 while QUEUE_LIMIT tasks or more wait in the queue of one of `jobs`; a 409 where none ever would."""
+    if current_app.conf.task_always_eager:
+        name = called(current_app.conf, "task_always_eager")
+        raise HttpError(409, f"{name}=True in the project's settings: no worker would get this. Make it False.")
     for queue, waiting in backlog.waiting(sorted({queues.of(job) for job in jobs})).items():
         if waiting >= QUEUE_LIMIT:
             raise HttpError(

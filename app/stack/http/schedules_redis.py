@@ -10,9 +10,9 @@ from stack.broker.connections import client
 from stack.broker.keys import describe
 from stack.http.room import room_for
 from stack.http.schedules_shapes import BROKEN, ScheduleIn, called, local, rule, shown
-from stack.state import entries, queues
+from stack.state import queues
 from stack.state.entries import RESERVED, Entry
-from stack.state.stored import Stored, keys, read
+from stack.state.stored import Stored, keys, read, remove
 
 
 def listed() -> list[dict[str, Any]]:
@@ -48,7 +48,7 @@ def delete(name: str) -> str | None:
     stored = _find(name)
     if stored is None:
         return None
-    entries.delete(current_app, stored.key)
+    remove(current_app, stored.key)
     return stored.definition or ""
 
 

@@ -1,4 +1,4 @@
-"""django_celery_beat's rows: each change is told to its scheduler by the row PeriodicTasks, as the admin does."""
+"""django_celery_beat's rows. Its scheduler learns of each change by the row PeriodicTasks, as of one in the admin."""
 
 import json
 from datetime import UTC, datetime

@@ -6,14 +6,16 @@ from celery import current_app
 from celery.beat import ScheduleEntry
 from ninja.errors import HttpError
 
+from stack.broker.precedence import called
 from stack.http.schedules_shapes import BROKEN, ScheduleIn, local, next_run, shown
 from stack.state import chosen, runs
 
 
 def _why() -> str:
+    schedule, scheduler = (called(current_app.conf, name) for name in ("beat_schedule", "beat_scheduler"))
     return (
-        f"Beat uses {chosen.name()}, which takes its schedules from the settings: change CELERY_BEAT_SCHEDULE, or "
-        "remove CELERY_BEAT_SCHEDULER to have schedules that are changed here."
+        f"Beat uses {chosen.name()}, which takes its schedules from the settings: change {schedule}, or remove "
+        f"{scheduler} to have schedules that are changed here."
     )
 
 
@@ -37,7 +39,11 @@ def _shown(name: str, fields: Any, noted: str | None, why: str) -> dict[str, Any
     try:
         entry = ScheduleEntry(**dict(fields, name=name, app=current_app._get_current_object()))
     except (TypeError, ValueError, KeyError) as error:
-        return BROKEN | {"name": name, "problem": f"CELERY_BEAT_SCHEDULE: {error}", "read_only": why}
+        return BROKEN | {
+            "name": name,
+            "problem": f"{called(current_app.conf, 'beat_schedule')}: {error}",
+            "read_only": why,
+        }
     run = runs.loads(noted)
     return shown(
         entry,

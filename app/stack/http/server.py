@@ -18,13 +18,13 @@ from gunicorn.http.errors import (
 
 from stack.http.chunks import Chunks
 from stack.http.clients import CLIENTS
-from stack.http.incoming import CONTINUE, FREE_BUFFER, MEBIBYTE, Connection, Refusal, too_large
-from stack.http.limits import LARGEST
+from stack.http.incoming import CONTINUE, FREE_BUFFER, Connection, Refusal, too_large
+from stack.http.limits import LARGEST, MIB
 from stack.http.poller import READ, Poller
 from stack.http.waiting import UPLOADERS
 
 MAX_HEAD = 32 * 1024  # bytes of a request line and its headers: cookies and tokens of a whole company fit
-MAX_COLLECTED = MEBIBYTE + 64 * 1024  # the body of any call of the API but an upload
+MAX_COLLECTED = MIB + 64 * 1024  # the body of any call of the API but an upload
 HEAD_SECONDS = 10.0  # from the first byte to the last of a head, or from the connection to its first byte
 BODY_SECONDS = 30.0  # the same for a body that is collected
 PLACE_SECONDS = 10.0  # how long an upload waits for others to end

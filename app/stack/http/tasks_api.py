@@ -20,7 +20,7 @@ from stack.http.places import address_of
 from stack.http.room import refuse_when_full, room_for
 from stack.http.shapes import Body, Problem
 from stack.http.waiting import until_ready
-from stack.runtime.roles import max_delay
+from stack.runtime.fitting import max_delay
 from stack.state import records
 from stack.state.schemas import FROM_API, api_tasks, arguments_model, bind
 

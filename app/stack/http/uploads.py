@@ -4,7 +4,6 @@ server.py refuses the largest before Django sees them; here is what depends on t
 Django's own server, too.
 """
 
-import errno
 import io
 import logging
 from collections.abc import Callable, Iterator
@@ -18,12 +17,9 @@ from django.http.request import UnreadablePostError
 from django.views import View
 
 from stack.http.errors import error
-from stack.http.limits import MAX_UPLOAD, MIB
+from stack.http.limits import DISK_FULL, MAX_UPLOAD, MIB, NO_ROOM
 
 logger = logging.getLogger(__name__)
-
-NO_ROOM = (507, "disk_full", "There is no room for this body now. Try again later.")
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Ended(BadRequest):

@@ -28,7 +28,7 @@ class Places:
         self.mine = threading.BoundedSemaphore(most)
 
     def take(self) -> bool:
-        """Take a place if one is free; never waits. Whoever has one gives it back with `free`."""
+        """Take a place if one is free; never waits. Whoever has one ends it with `free`."""
         if not self.mine.acquire(blocking=False):
             return False
         if self.together.acquire(blocking=False):
@@ -37,7 +37,7 @@ class Places:
         return False
 
     def free(self) -> None:
-        """Give a place back."""
+        """Release a place."""
         self.together.release()
         self.mine.release()
 

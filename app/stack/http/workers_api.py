@@ -12,7 +12,7 @@ from stack.broker.connections import answer_of, client
 from stack.broker.keys import describe
 from stack.http.guarded import Router
 from stack.http.shapes import Problem
-from stack.state import backlog, entries, queues, workers
+from stack.state import backlog, queues, stored, workers
 from stack.state.schemas import api_tasks
 
 workers_router, queues_router = Router(tags=["workers"]), Router(tags=["workers"])
@@ -71,15 +71,15 @@ def list_queues(request: HttpRequest) -> dict[str, Any]:
     """Each queue that a worker takes from, that the project or a schedule names, or in which sent tasks wait."""
     api_tasks()  # so that every task is known, with the queue it names
     problems: list[str] = []
-    there = _told(problems, workers.read, [])
-    scheduled = _told(problems, lambda: entries.queues(current_app), set())
+    there = _asked(problems, workers.read, [])
+    scheduled = _asked(problems, lambda: stored.queues(current_app), set())
     seen = backlog.look(queues.of_settings(), there, scheduled)
     unacknowledged, problem = backlog.held()
     problems += [problem] if problem else []
     return {"queues": seen, "unacknowledged": unacknowledged, "problem": " ".join(problems) or None}
 
 
-def _told(problems: list[str], read: Callable[[], Any], otherwise: Any) -> Any:
+def _asked(problems: list[str], read: Callable[[], Any], otherwise: Any) -> Any:
     """What `read` gives; where a key is broken its name goes to `problems`."""
     try:
         return read()

@@ -175,7 +175,7 @@ def _secret(var, env):
     path = env.get(var.name + "_FILE", "")
     path = path and _path(var, path)
     if not path and not env.get(var.name):
-        # The secrets that `make up` made, so that manage.py and the checks find them without being told.
+        # The secrets that `make up` made, so that manage.py and the checks find them without a variable.
         role = get("SERVICE_ROLE", env)
         service = "web" if role in ("migrate", "wait") else role
         made = os.path.join(get("RUN_DIR", env), "secrets", service, var.name.lower())

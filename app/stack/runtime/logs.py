@@ -57,7 +57,7 @@ def logging_config(level: str, style: str) -> dict[str, Any]:
             # django-structlog writes one line a request, with its id.
             "gunicorn.access": {"handlers": [], "propagate": False},
             "django.server": {"handlers": [], "propagate": False},
-            # One line at start, one at the end and one at each retry come from our own task hooks.
+            # Celery's own lines at the end of a task and at each retry are enough; these come beside them.
             "celery.worker.strategy": {"level": "WARNING"},
             "django_structlog.celery.receivers": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},

@@ -20,6 +20,7 @@ DONE: dict[str, Any] = {"state": "SUCCESS", "ready": True, "successful": True}
 
 
 def key(canvas_id: str) -> str:
+    """The key of a canvas's record."""
     return f"stack:canvas:{canvas_id}"
 
 
@@ -41,7 +42,7 @@ def record(plan: Plan) -> None:
     }
     pipe = client().pipeline(transaction=True)
     pipe.hset(key(plan.id), mapping=stored)
-    pipe.expire(key(plan.id), current_app.conf.result_expires)
+    pipe.expire(key(plan.id), records.lasts())
     pipe.execute()
 
 
@@ -98,7 +99,7 @@ def _tasks(canvas_id: str, members: list[str], known: set[str]) -> list[dict[str
         pipe.sadd(_done_key(canvas_id), *new)
         # As long as its results, of which each counts from its end.
         for each in (_done_key(canvas_id), key(canvas_id)):
-            pipe.expire(each, current_app.conf.result_expires)
+            pipe.expire(each, records.lasts())
         with suppress(redis.ResponseError):  # a full Redis takes no notes, and can still be read
             pipe.execute()
     return [tasks[task_id] for task_id in members]

@@ -9,6 +9,7 @@ from celery.utils.imports import load_extension_class_names, symbol_by_name
 from redbeat import RedBeatScheduler
 
 from stack.broker.configuration import BEAT_DEFAULT, BEAT_LAYER
+from stack.broker.precedence import called
 
 REDIS, DATABASE, SETTINGS = "redis", "database", "settings"
 
@@ -27,11 +28,11 @@ def load(app: Any = current_app) -> type[Any]:
     Raises:
         ValueError: there is none of that name, with what to do.
     """
-    return _load(name(app), app.conf.get("stack_beat_scheduler"))
+    return _load(name(app), app.conf.get("stack_beat_scheduler"), called(app.conf, "beat_scheduler"))
 
 
 @lru_cache(8)
-def _load(wanted: str, given: Any) -> type[Any]:
+def _load(wanted: str, given: Any, setting: str) -> type[Any]:
     if wanted == BEAT_DEFAULT:
         return RedBeatScheduler
     aliases = dict(load_extension_class_names("celery.beat_schedulers"))
@@ -39,11 +40,11 @@ def _load(wanted: str, given: Any) -> type[Any]:
         found = given if given and not isinstance(given, str) else symbol_by_name(wanted, aliases=aliases)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"CELERY_BEAT_SCHEDULER={wanted!r} cannot be imported ({error}): name it as module:Class, and install the "
+            f"{setting}={wanted!r} cannot be imported ({error}): name it as module:Class, and install the "
             "package that has it; without the setting the stack's own scheduler is used."
         ) from error
     if not (isinstance(found, type) and issubclass(found, Scheduler)):
-        raise ValueError(f"CELERY_BEAT_SCHEDULER={wanted!r} is no subclass of celery.beat.Scheduler: name one that is.")
+        raise ValueError(f"{setting}={wanted!r} is no subclass of celery.beat.Scheduler: name one that is.")
     return found
 
 

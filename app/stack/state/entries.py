@@ -1,25 +1,23 @@
-"""Beat's entries as Redis keeps them, and how those of the settings get there."""
+"""An entry of beat as Redis keeps it: when it is due, what is stored of it, and what follows a change of it."""
 
 import json
 import logging
 import math
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.schedules import BaseSchedule, crontab
 from redbeat.schedulers import RedBeatSchedulerEntry, get_redis, to_timestamp
 
-from stack.runtime import heartbeat
 from stack.state import schedules
 from stack.state.clocks import Crontab
-from stack.state.stored import INSTALLED, PROBLEMS, ZONE, Stored, keys, read
+from stack.state.stored import PROBLEMS, Stored
 
 logger = logging.getLogger(__name__)
 
 # With such a name an entry would take a key of beat's own: redbeat::schedule, redbeat:run:...
 RESERVED = (":", "run:")
-_told: set[str] = set()  # entries of an unknown class that the log has named
+_logged: set[str] = set()  # entries of an unknown class that the log has named
 
 
 class Entry(RedBeatSchedulerEntry):
@@ -43,8 +41,8 @@ class Entry(RedBeatSchedulerEntry):
         }
         if isinstance(fields["schedule"], dict):
             # Put there by a version that knew the class. It must not run at wrong times, nor stop the others.
-            if fields["name"] not in _told:
-                _told.add(fields["name"])
+            if fields["name"] not in _logged:
+                _logged.add(fields["name"])
                 kind = fields["schedule"].get("__type__")
                 logger.error("beat: %s has a schedule of the unknown class %s; it does not run", fields["name"], kind)
             fields |= {"schedule": schedules.Unknown(fields["schedule"]), "enabled": False}
@@ -203,67 +201,3 @@ _KINDS: dict[str, Any] = {
 
 def _unfit(stored: Stored) -> str:
     return f"what the key {stored.key!r} holds is no schedule"
-
-
-def delete(app: Any, key: str) -> None:
-    """Delete an entry, whatever its key holds."""
-    with get_redis(app).pipeline() as pipe:
-        pipe.zrem(app.redbeat_conf.schedule_key, key)
-        pipe.delete(key)
-        pipe.hdel(PROBLEMS, key)
-        pipe.execute()
-
-
-def rescore(app: Any) -> None:
-    """Tell beat anew when to look at the entries that ran in the future, by the clock of now.
-
-    And at every entry where TIME_ZONE is another than when beat was told: crontabs are read in it.
-    """
-    connection, zone = get_redis(app), str(app.timezone)
-    moved, seen = connection.get(ZONE) != zone, set[Stored]()
-    # Until none was changed meanwhile, by the API: its new rule says when.
-    while new := {stored for stored in read(app, keys(app)) if stored.definition} - seen:
-        seen |= new
-        for stored in new:
-            with suppress(ValueError):  # when its turn comes beat says what is wrong with it
-                entry = Entry.of(stored, app)
-                if moved or (entry.last_run_at and entry.last_run_at > datetime.now(entry.last_run_at.tzinfo)):
-                    heartbeat.waiting()
-                    connection.zadd(app.redbeat_conf.schedule_key, {entry.key: entry.score})
-    connection.set(ZONE, zone)
-
-
-def queues(app: Any) -> set[str]:
-    """The queues that the options of entries name."""
-    found = set[str]()
-    for stored in read(app, keys(app)):
-        with suppress(ValueError, AttributeError):  # no JSON, or no fields
-            found.add(str(json.loads(stored.definition or "{}").get("options", {}).get("queue") or ""))
-    return found - {""}
-
-
-def install_entries(app: Any, entries: dict[str, Any], reset: bool = False) -> None:
-    """Bring the entries of the settings into Redis without touching what was changed at run time.
-
-    An entry is put there once. Later a change of the file, or its removal from it, takes effect as long as
-    nobody edited or deleted the entry meanwhile. `reset` restores all entries to the file's.
-    """
-    connection = get_redis(app)
-    installed = connection.hgetall(INSTALLED)
-    for name in installed.keys() | entries.keys():
-        (stored,) = read(app, [Entry.generate_key(app, name)])
-        live, before = stored.definition, installed.get(name)
-        if stored.error and not reset:
-            continue  # beat sets it aside, with the reason
-        untouched = before is None or (live is not None and live == before)
-        if name not in entries:
-            if untouched or reset:
-                delete(app, stored.key)
-            connection.hdel(INSTALLED, name)
-        elif reset or (untouched and live != entries[name].definition() and (live is None or before is not None)):
-            entry, followed = entries[name], None
-            with suppress(ValueError):
-                followed = Entry.of(stored, app)
-            entry.save(anew=entry.follow(followed), in_place_of=stored if stored.error else None)
-            connection.hset(INSTALLED, name, entry.definition())
-            logger.info("beat: installed schedule %s", name)

@@ -13,7 +13,7 @@ from stack.state import queues
 
 @dataclass
 class Plan:
-    """What a call sends, and the ids by which its progress is told.
+    """What a call sends, and the ids by which its progress is known.
 
     Attributes:
         signatures: sent one after the other; made as they are sent where there is much in them.
@@ -38,16 +38,19 @@ def named(signature: Signature) -> str:
 
 
 def plan_group(tasks: list[Signature]) -> Plan:
+    """All at once; the result is the list of theirs."""
     members = [named(task) for task in tasks]
     return Plan("group", [group(tasks)], members, [1] * len(members))
 
 
 def plan_chain(tasks: list[Signature]) -> Plan:
+    """One after the other, each with the result of the one before."""
     members = [named(task) for task in tasks]
     return Plan("chain", [chain(*tasks)], members, [1] * len(members), last=members[-1])
 
 
 def plan_chord(header: list[Signature], body: Signature) -> Plan:
+    """The header all at once, then the body with the list of its results."""
     members = [named(task) for task in (*header, body)]
     return Plan("chord", [chord(header, body)], members, [1] * len(members), last=members[-1])
 

@@ -28,6 +28,7 @@ WAS_REVOKED = "revoked before it started"
 
 
 def key(task_id: str) -> str:
+    """The key of a task's record."""
     return f"stack:task:{task_id}"
 
 

@@ -1,6 +1,8 @@
 """Beat's keys in Redis, read so that a broken one is named: an entry's own hides no other entry."""
 
+import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +73,24 @@ def read(app: Any, wanted: Iterable[str]) -> list[Stored]:
     return found
 
 
+def queues(app: Any) -> set[str]:
+    """The queues that the options of entries name."""
+    found = set[str]()
+    for stored in read(app, keys(app)):
+        with suppress(ValueError, AttributeError):  # no JSON, or no fields
+            found.add(str(json.loads(stored.definition or "{}").get("options", {}).get("queue") or ""))
+    return found - {""}
+
+
+def remove(app: Any, key: str) -> None:
+    """Delete an entry, whatever its key holds."""
+    with get_redis(app).pipeline() as pipe:
+        pipe.zrem(app.redbeat_conf.schedule_key, key)
+        pipe.delete(key)
+        pipe.hdel(PROBLEMS, key)
+        pipe.execute()
+
+
 def wrong_key(app: Any) -> str | None:
     """Which of the keys that beat needs for every schedule is broken, and what to do, or None where none is."""
     conf, connection = ensure_conf(app), get_redis(app)
@@ -84,6 +104,9 @@ def wrong_key(app: Any) -> str | None:
             if key != conf.schedule_key:
                 return text
             return f"{text} Then `make schedules-reset`, and PUT /api/schedules/<name> for each that was made there."
-    if left == -1:
-        return f"The key {conf.lock_key!r} in Redis never ends, so that no beat can take the lock: delete it (DEL)."
-    return None
+    return endless(conf.lock_key) if left == -1 else None
+
+
+def endless(lock: str) -> str:
+    """That the key of beat's lock has no expiry, and what to do."""
+    return f"The key {lock!r} in Redis never ends, so that no beat can take the lock: delete it (DEL)."

@@ -9,6 +9,7 @@ NAMES = "stack:workers"
 
 
 def key(name: str) -> str:
+    """The key of a worker's note."""
     return f"stack:worker:{name}"
 
 
@@ -33,20 +34,20 @@ FIELDS: dict[str, Any] = {
 
 
 def read() -> list[dict[str, Any]]:
-    """What each worker that is there tells of itself, by name.
+    """What each worker that is there says of itself, by name.
 
     Raises:
         redis.exceptions.RedisError: Redis does not answer.
     """
-    return [{"name": name, **_told(name, note)} for name, note in notes(client()).items() if note is not None]
+    return [{"name": name, **_read(name, note)} for name, note in notes(client()).items() if note is not None]
 
 
-def _told(name: str, note: str) -> dict[str, Any]:
+def _read(name: str, note: str) -> dict[str, Any]:
     try:
-        told = json.loads(note)
-        fit = all(type(told[field]) is type(other) for field, other in FIELDS.items())
-        if fit and all(isinstance(queue, str) for queue in told["queues"]):
-            return {field: told[field] for field in FIELDS} | {"delayed_in": _counts(told.get("delayed_in"))}
+        said = json.loads(note)
+        fit = all(type(said[field]) is type(other) for field, other in FIELDS.items())
+        if fit and all(isinstance(queue, str) for queue in said["queues"]):
+            return {field: said[field] for field in FIELDS} | {"delayed_in": _counts(said.get("delayed_in"))}
     except (ValueError, TypeError, KeyError):
         pass
     return FIELDS | {
@@ -55,7 +56,7 @@ def _told(name: str, note: str) -> dict[str, Any]:
     }
 
 
-def _counts(told: Any) -> dict[str, int]:
+def _counts(said: Any) -> dict[str, int]:
     """How many tasks of each queue; none where a worker of an older version does not say it."""
-    counted = told.items() if isinstance(told, dict) else ()
+    counted = said.items() if isinstance(said, dict) else ()
     return {queue: count for queue, count in counted if isinstance(count, int)}

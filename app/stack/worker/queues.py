@@ -10,6 +10,7 @@ from typing import Any
 from celery import signals
 from kombu import Queue
 
+from stack.broker.precedence import called
 from stack.runtime.env import environment, get
 from stack.runtime.names import problem
 from stack.state import queues
@@ -25,7 +26,7 @@ def take(sender: Any = None, instance: Any = None, **_: Any) -> None:
     amqp, names = instance.app.amqp, get("WORKER_QUEUES", environment())
     if amqp.queues._consume_from is None:  # nobody gave -Q
         for name, queue in queues.named(instance.app).items():
-            _add(amqp.queues, name, queue)
+            _add(amqp.queues, name, queue, instance.app.conf)
         amqp.queues.deselect([name.removeprefix("-") for name in names])
     taken = sorted(amqp.queues.consume_from)
     why = f"WORKER_QUEUES is {','.join(names)}" if names else "every one that the project names"
@@ -35,7 +36,7 @@ def take(sender: Any = None, instance: Any = None, **_: Any) -> None:
         logger.critical("WORKER_QUEUES=%s leaves out every queue: this worker takes no task", ",".join(names))
 
 
-def _add(known: Any, name: str, queue: Any) -> None:
+def _add(known: Any, name: str, queue: Any, conf: Any) -> None:
     if problem(name) or name in known.consume_from:
         return  # a reserved name is an error of the start: see stack/safety.py
     try:
@@ -43,9 +44,9 @@ def _add(known: Any, name: str, queue: Any) -> None:
         known.select_add(queue if isinstance(queue, Queue) and name not in known else known[name])
     except KeyError:
         logger.error(
-            "the project routes tasks to the queue %r, which CELERY_TASK_QUEUES does not have, and "
-            "CELERY_TASK_CREATE_MISSING_QUEUES is off: they cannot be sent. Add it there.",
-            name,
+            "the project routes tasks to the queue %r, which %s does not have, and %s is off: they cannot be sent. "
+            "Add it there.",
+            *(name, *(called(conf, each) for each in ("task_queues", "task_create_missing_queues"))),
         )
 
 

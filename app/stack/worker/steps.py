@@ -140,11 +140,13 @@ class Idle:
         self._now = self._before = False
 
     def turn(self) -> None:
+        """Note one turn of the loop."""
         count, self._count = self._count, worker_state.all_total_count[0]
         self._before, self._now = self._now, not worker_state.reserved_requests and count == self._count
 
     @property
     def is_sure(self) -> bool:
+        """Whether nothing ran in this turn and in the one before."""
         return self._now and self._before
 
 

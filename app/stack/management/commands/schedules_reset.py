@@ -13,7 +13,7 @@ from redbeat.schedulers import ensure_conf
 from stack.beat.scheduler import Scheduler
 from stack.broker.connections import answer_of
 from stack.state import chosen
-from stack.state.entries import install_entries
+from stack.state.installing import install_entries
 from stack.state.stored import wrong_key
 
 

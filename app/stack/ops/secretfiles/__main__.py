@@ -20,6 +20,7 @@ from stack.ops.secretfiles.store import finish, is_kept, listed, make, operators
 
 
 def main() -> None:
+    """Do what the arguments say."""
     parser = argparse.ArgumentParser(
         prog="python -m stack.ops.secretfiles",
         description=__doc__,
