@@ -119,7 +119,10 @@ class Kubernetes:
 
     def signal(self, role: str, name: str) -> None:
         for pod in self.pods(role):
-            os.kill(self.pid(pod), signal.Signals[f"SIG{name}"])
+            pid = self.pid(pod)
+            os.kill(pid, signal.Signals[f"SIG{name}"])
+            if name == "KILL":  # until it has ended, it may still fetch a task
+                wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 10)  # type: ignore[misc]
 
     def scale(self, role: str, count: int) -> None:
         self._replicas(role, count)
@@ -175,9 +178,16 @@ class Kubernetes:
         assert done.returncode == 0, f"kubectl {' '.join(arguments)} failed:\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def label(self, role: str) -> str:
+        """What selects a role's pods; those of a worker of its own for a queue are `worker-for-<queue>`'s."""
+        word, own, queue = role.partition("-for-")
+        if word == "worker":
+            return f"app.kubernetes.io/name=worker,queue={queue if own else 'default'}"
+        return f"app.kubernetes.io/name={role}"
+
     def pods(self, role: str) -> list[dict[str, Any]]:
         """The role's pods that are not on their way out."""
-        items = json.loads(self.kubectl("get", "pods", "-l", f"app.kubernetes.io/name={role}", "-o", "json"))["items"]
+        items = json.loads(self.kubectl("get", "pods", "-l", self.label(role), "-o", "json"))["items"]
         return [item for item in items if "deletionTimestamp" not in item["metadata"]]
 
     def names(self, role: str) -> list[str]:
@@ -221,7 +231,7 @@ class Kubernetes:
     def _replicas(self, role: str, count: int) -> None:
         self.kubectl("scale", self.object(role), f"--replicas={count}")
         self.wait_ready(role)
-        label = f"app.kubernetes.io/name={role}"
+        label = self.label(role)
         wait_until(lambda: len(self.kubectl("get", "pods", "-l", label, "-o", "name").split()) == count, 120, every=1)
 
     def wait_ready(self, role: str, within: float = 240) -> None:
