@@ -20,7 +20,7 @@ NEW = $(if $(wildcard .venv/.lists),$(filter-out $(shell cat .venv/.lists),$(LIS
 
 # Whoever names a Python gets it, also where .venv was made with another one.
 ifeq ($(origin PYTHON),command line)
-ifneq ($(shell $(PYTHON) -V 2>&1),$(shell $(VENV)/python -V 2>&1))
+ifneq ($(shell $(PYTHON) -V 2>&1 || :),$(shell $(VENV)/python -V 2>&1 || :))
 ANEW = anew
 endif
 endif

@@ -19,7 +19,13 @@ def main() -> None:
         secretfiles.make(Path(get("RUN_DIR", env)) / "secrets")
     from django.core.management import execute_from_command_line
 
-    import stack.celery  # noqa: F401 (before Django reads its settings, as a project's own package does it)
+    from stack.adopted import SettingsFailed
+
+    try:
+        import stack.celery
+        import stack.settings  # noqa: F401 (Django would hide what they raise, and blame the command's options)
+    except SettingsFailed as reason:
+        sys.exit(f"manage.py: {reason}")
 
     execute_from_command_line(sys.argv)
 

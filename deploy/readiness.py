@@ -1,14 +1,18 @@
 """Wait until the stack on this machine is ready, and say where things are."""
 
 import time
+from collections.abc import Callable
 
-from checkout import ROLES, Stop
+from checkout import PROJECT, ROLES, Stop
 from stack.ops.unserved import warnings
 from stack.ops.web import Failed, base, page_path
 from stack.runtime.checks import check
 from stack.runtime.env import get
 from stack.runtime.exposure import weaknesses
 from workers import variables_of
+
+ENDS = 3  # ends of one program after which nobody needs to wait any longer
+LINES = 20  # of the log of a program that has ended
 
 
 def not_ready(env: dict[str, str], programs: list[str]) -> dict[str, str]:
@@ -24,16 +28,50 @@ def not_ready(env: dict[str, str], programs: list[str]) -> dict[str, str]:
     return found
 
 
-def wait_ready(env: dict[str, str], programs: list[str], seconds: float = 60) -> None:
-    """Wait until the readiness check of each of `programs` passes."""
+def wait_ready(
+    env: dict[str, str],
+    programs: list[str],
+    ended: Callable[[], dict[str, int]] = dict,
+    seconds: float = 300,
+    impatient: float = 60,
+    every: float = 15,
+) -> None:
+    """Wait until the readiness check of each of `programs` passes; a large project takes minutes on a slow machine.
+
+    Args:
+        ended: how often each program has ended since the start; where nobody knows, none.
+        seconds: how long is waited for programs that run, and `impatient` for those of which one has ended.
+        every: seconds from one line of progress to the next.
+
+    Raises:
+        Stop: with the reason of each that is not ready; of one that ended, with the end of its log.
+    """
     print("waiting until every role is ready ...", flush=True)
-    end, waiting = time.monotonic() + seconds, dict.fromkeys(programs, "")
+    begun, waiting = time.monotonic(), dict.fromkeys(programs, "")
+    said = begun
     while waiting := not_ready(env, list(waiting)):
-        if time.monotonic() > end:
-            raise Stop(
-                "\n".join(f"{name} is not ready: {why}; see run/log/{name}.log" for name, why in waiting.items())
-            )
+        now, broken = time.monotonic(), {name: times for name, times in ended().items() if name in waiting}
+        if now - begun > (impatient if broken else seconds) or max(broken.values(), default=0) >= ENDS:
+            raise Stop("\n".join(_failed(name, why, broken.get(name, 0)) for name, why in waiting.items()))
+        if now - said > every:
+            said = now
+            reasons = "; ".join(f"{name}: {why}" for name, why in waiting.items())
+            print(f"still starting after {now - begun:.0f} s: {reasons}", flush=True)
         time.sleep(0.1)
+
+
+def _failed(name: str, why: str, times: int) -> str:
+    """Why a program is not ready; the end of its log stands last, where a terminal shows it."""
+    log = f"run/log/{name}.log"
+    if not times:
+        return f"{name} is not ready: {why}; see {log}"
+    try:
+        lines = (PROJECT / log).read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    end = "\n".join(line[:500] for line in lines[-LINES:])
+    often = "once" if times == 1 else f"{times} times"
+    return f"{name} is not ready, it has ended {often}. {log} ends in:\n{end}"
 
 
 def addresses(env: dict[str, str]) -> None:

@@ -9,7 +9,7 @@ import proxy
 from checkout import Stop
 from containers import containers, docker, image_id, image_name, inspect
 
-START_WITHIN = 120  # seconds for a new container to become healthy
+START_WITHIN = 300  # seconds for a new container to become healthy
 
 
 def say(text: str) -> None:

@@ -42,6 +42,29 @@ def names() -> list[str]:
     return [info["name"] for info in supervisor().getAllProcessInfo() if info["name"] != "redis"]
 
 
+class Ends:
+    """How often each program of supervisord has ended since this was made; ask more often than they end."""
+
+    def __init__(self) -> None:
+        self._starts: dict[str, set[int]] = {}
+
+    def __call__(self) -> dict[str, int]:
+        """The programs that have ended, and how many times.
+
+        Raises:
+            Stop: supervisord itself has ended.
+        """
+        if not (control := supervisor()):
+            raise Stop("supervisord has ended: see run/log/supervisord.log")
+        found = {}
+        for info in control.getAllProcessInfo():
+            starts = self._starts.setdefault(info["name"], set())
+            starts.add(info["start"])  # 0 where somebody stopped it before
+            if times := len(starts) - (info["statename"] in ("STARTING", "RUNNING")):
+                found[info["name"]] = times
+        return found
+
+
 def run(what: str, command: list[str], env: dict[str, str]) -> None:
     """Run one step, saying so; its output is shown only when it fails."""
     print(f"{what} ...", flush=True)

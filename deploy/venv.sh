@@ -35,6 +35,8 @@ fi
 # One that was broken off has a Python and no pip.
 if [ "${2:-}" = anew ] || ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   echo "making .venv ..."
+  # venv empties what a link leads to, which others may use, and refuses the link after that.
+  [ ! -L .venv ] || rm .venv
   "$python" -m venv --clear .venv
 fi
 .venv/bin/python docker/requirements.py read app .venv/wanted

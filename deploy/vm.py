@@ -20,7 +20,7 @@ from stack.ops.proof import prove
 from stack.ops.web import Failed, Waits, base
 from stack.runtime.env import BadValue
 from stopping import down
-from supervision import CONF, RUN, effective_environment, names, run, supervisor
+from supervision import CONF, RUN, Ends, effective_environment, names, run, supervisor
 
 NEXT = """
   next      .venv/bin/supervisorctl -c supervisord.conf status   (restart worker, tail -f worker)
@@ -55,7 +55,7 @@ def up(env: dict[str, str]) -> None:
         [sys.executable, str(PROJECT / ".venv/bin/supervisord"), "-c", str(CONF)],
         os.environ | {"GIT_COMMIT": env["GIT_COMMIT"]},
     )
-    wait_ready(env, names())
+    wait_ready(env, names(), Ends())
     try:
         task, result = prove(env)
         print(f"{task} = {result}, over HTTP, Redis and a worker ({time.monotonic() - begun:.1f} s after the start)")
@@ -84,7 +84,7 @@ def scale(env: dict[str, str], count: int) -> None:
     workers.write(range(2, count + 1))
     control = [sys.executable, str(PROJECT / ".venv/bin/supervisorctl"), "-c", str(CONF)]
     run("updating supervisord", [*control, "update"], env)
-    wait_ready(env, names())
+    wait_ready(env, names(), Ends())
     own = "".join(f", {name}" for name in workers.own_workers())
     print(f"{count} workers are ready{own}")
 

@@ -105,7 +105,8 @@ def main(values: str, target: str, cache: str) -> None:
         import stack.celery  # noqa: F401 (before Django reads its settings, as in every role)
 
         django.setup()
-    except Exception as error:
+    except Exception as raised:
+        error = raised.__cause__ if type(raised).__name__ == "SettingsFailed" else raised
         sys.exit(f"collectstatic: the project's settings cannot be read while the image is built.\n{reason(error)}")
     try:
         print(f"collectstatic: {collect(Path(target), Path(cache))}")

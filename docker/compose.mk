@@ -13,8 +13,9 @@ image: ## build the images of the compose stack
 sbom: .venv-scan/.installed ## a bill of materials for each image that is built, as CycloneDX: make image first
 	@.venv-scan/bin/python deploy/sbom.py
 
+# What stops every role, as settings that cannot be read, stops the migrations first.
 up-compose: image
-	@docker compose up -d --wait
+	@docker compose up -d --wait || { docker compose logs --no-log-prefix --tail 30 migrate >&2; exit 1; }
 	@docker compose exec -T web env PYTHONPATH=app python -m stack.ops.unserved
 
 down-compose:

@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 from conflicts import Wanted, fights, lock_for, locked
+from unbuilt import unbuilt
 
 STACK = Path(__file__).resolve().parents[1]
 # What pyproject.toml leaves to Celery, and stack/runtime/fitting.py asks for at the start of each role.
@@ -192,6 +193,8 @@ def install(out: Path, uv: bool) -> None:
         if done.returncode:
             # All of it: which package wants what is no error to pip, but news.
             print(done.stdout, file=sys.stderr)
+            if todo := unbuilt(done.stdout, image=uv):
+                raise Stop(f"The project's packages were not installed. {todo}")
             raise Stop(f"The project's packages were not installed. Of these, take the stack's: {', '.join(stack)}.")
     done = subprocess.run([*program, "check", *here], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -8,13 +8,19 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+import django
 from django.core.exceptions import ImproperlyConfigured
 
 from stack.runtime.env import BadValue, get
 from stack.runtime.project import LAYER, Project, celery_apps
+from stack.runtime.raised import explained
 
 # What a project reads from the environment by these names, where they are in files here.
 SECRETS = ("SECRET_KEY", "DATABASE_PASSWORD", "EMAIL_PASSWORD")
+
+
+class SettingsFailed(ImproperlyConfigured):
+    """The project's settings raised something; the text has the place, and ends with one line of what to do."""
 
 
 def settings_of(project: Project, env: dict[str, str]) -> dict[str, Any]:
@@ -22,9 +28,10 @@ def settings_of(project: Project, env: dict[str, str]) -> dict[str, Any]:
 
     Raises:
         ImproperlyConfigured: there is no such module.
+        SettingsFailed: it raises an error.
     """
-    with _secrets(env):
-        module = _import(project.settings, "PROJECT_SETTINGS", project)
+    with _secrets(env), _not_started():
+        module = _import(project.settings, "PROJECT_SETTINGS", project, settings=True)
     return {name: getattr(module, name) for name in dir(module) if name.isupper()}
 
 
@@ -47,15 +54,31 @@ def _secrets(env: dict[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _import(name: str, variable: str, project: Project) -> ModuleType:
+@contextmanager
+def _not_started() -> Iterator[None]:
+    """Settings that call django.setup() at their end have Django start a little later: with the stack's around them."""
+    setup = django.setup
+    django.setup = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        django.setup = setup
+
+
+def _import(name: str, variable: str, project: Project, settings: bool = False) -> ModuleType:
     try:
         return import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+    except SettingsFailed:
+        raise
+    except Exception as error:
+        gone = isinstance(error, ModuleNotFoundError) and error.name
+        if gone and (name == gone or name.startswith(f"{gone}.")):
             raise ImproperlyConfigured(
                 f"There is no module {name} in {project.dir}: {variable} must name it, in app/project.env or .env."
                 f"{' DJANGO_SETTINGS_MODULE in the environment counts as it.' * (variable == 'PROJECT_SETTINGS')}"
             ) from None
+        if settings:
+            raise SettingsFailed(explained(error, name, project.dir)) from error
         raise
 
 

@@ -26,6 +26,7 @@ class StackConfig(AppConfig):
         register(environment_fits)
         register(values_not_used)
         register(addresses_not_reached)
+        register(app_not_found)
         register(deployment_is_safe, Tags.security, deploy=True)
         if settings.STACK_ROLE == "web":
             database.install()
@@ -43,7 +44,7 @@ def verify() -> None:
     found = environment_fits(None)
     if errors := [str(message.msg) for message in found if message.is_serious()]:
         raise ImproperlyConfigured("\n".join(errors))
-    messages = found + risks(resolve=False) + values_not_used(None)
+    messages = found + risks(resolve=False) + values_not_used(None) + app_not_found(None)
     if settings.STACK_ROLE == "web":
         messages += addresses_not_reached(None)
         messages += check_secret_key(None)  # Django says it in `check --deploy` only
@@ -74,6 +75,13 @@ def addresses_not_reached(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
     text = "{} of {} is not reached, the stack's own is there: write path('ops/', include('stack.urls')) into it."
     return [DjangoWarning(text.format(each, settings.PROJECT_URLCONF), id="stack.W104") for each in covered()]
+
+
+def app_not_found(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """A Celery app that the project makes where nobody looks, with the line that names it."""
+    from stack.celery import not_found
+
+    return [DjangoWarning(text, id="stack.W107") for text in [not_found()] if text]
 
 
 def risks(resolve: bool) -> list[CheckMessage]:

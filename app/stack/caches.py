@@ -57,7 +57,8 @@ def caches(env: Mapping[str, str], project: Caches) -> Caches:
     # What says how the project's own code uses its cache, and not where it is.
     one = {name: value for name, value in theirs.items() if name in KEPT}
     one |= {"BACKEND": DJANGOS, "LOCATION": _with(url, password)}
-    if any(_place(location) for location in _locations(theirs)):
+    # Sentinels are another place too, and the client that asks them knows no other.
+    if any(map(_place, _locations(theirs))) and "SENTINELS" not in theirs.get("OPTIONS", {}):
         one |= {name: theirs[name] for name in ("BACKEND", "OPTIONS") if name in theirs}
     if options := TIMEOUTS.get(one["BACKEND"], {}) | one.get("OPTIONS", {}):
         one["OPTIONS"] = options

@@ -20,6 +20,7 @@ from stack.broker.routing import Named, Sender, over
 from stack.runtime.env import environment, get
 from stack.runtime.native import break_is_interrupt
 from stack.runtime.project import Project, enter
+from stack.runtime.unclaimed import unclaimed
 from stack.state import records, starting
 from stack.worker.steps import install_steps
 
@@ -124,8 +125,14 @@ def _take_over(app: Celery) -> None:
             queues.__class__ = over(Named, type(queues))
 
 
+def not_found() -> str:
+    """What to write where the stack made an app although the project makes one; "" where all is well."""
+    return "" if OWN else unclaimed(PROJECT)
+
+
 Task.bind = _remember(Task.bind.__func__)
-app = configure(celery_app(PROJECT) or made(PROJECT))
+OWN = celery_app(PROJECT)
+app = configure(OWN or made(PROJECT))
 app.set_current()
 # In every thread: who asked for the current app before the project's was made has made another one the default.
 app.set_default()

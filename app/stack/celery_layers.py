@@ -80,7 +80,8 @@ def laid(app: Any, env: dict[str, str], module: str) -> Laid:
 
 def _other_broker(name: str, theirs: Any) -> str:
     """The kind of broker that the project names, where that is none of Redis."""
-    kind = str(theirs).partition(":")[0].partition("+")[0]
+    first = theirs[0] if isinstance(theirs, list | tuple) and theirs else theirs  # one of several to try in turn
+    kind = str(first).partition(":")[0].partition("+")[0]
     return "" if not name.startswith("broker_") or kind in ("redis", "rediss", "sentinel") else kind
 
 

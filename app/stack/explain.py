@@ -41,12 +41,14 @@ def explain(words: list[str]) -> int:
     # In the project they may be written in small letters.
     names = [word.upper() for word in words if word != "--json"]
     try:
-        import stack.celery  # noqa: F401 (before Django reads its settings, as a project's own package does it)
+        from stack.celery import not_found  # before Django reads its settings, as a project's own package does it
 
         django.setup()
     except ImproperlyConfigured as reason:
         print(f"service: {reason}", file=sys.stderr)
         return 1
+    if text := not_found():
+        print(f"warning: {text}", file=sys.stderr)
     decided = everything()
     laid = untouched(names) | decided
     if unknown := [name for name in names if name not in laid]:

@@ -18,10 +18,10 @@ def usable(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
         The same, and the path of each handler that is left out, by its name.
     """
     handlers = given.get("handlers") or {}
-    lost = {name: str(path) for name, each in handlers.items() if (path := _file(each)) and not _writable(str(path))}
+    lost = {name: str(path) for name, each in handlers.items() if (path := _file(each)) and not _opens(str(path), each)}
     if not lost:
         return given, {}
-    both = given | {"handlers": {name: each for name, each in handlers.items() if name not in lost}}
+    both = given | {"handlers": {name: _without(each, lost) for name, each in handlers.items() if name not in lost}}
     if root := given.get("root"):
         both["root"] = _without(root, lost)
     both["loggers"] = {name: _without(logger, lost) for name, logger in (given.get("loggers") or {}).items()}
@@ -29,14 +29,24 @@ def usable(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _file(handler: Any) -> Any:
-    return handler.get("filename") if isinstance(handler, dict) else None
+    """The path that a handler names; None for one that is only looked up when logging is set up."""
+    path = handler.get("filename") if isinstance(handler, dict) else None
+    return None if str(path).startswith(("ext://", "cfg://")) else path
 
 
-def _writable(path: str) -> bool:
-    return os.access(path if os.path.exists(path) else os.path.dirname(os.path.abspath(path)), os.W_OK)
+def _opens(path: str, handler: dict[str, Any]) -> bool:
+    """Whether a handler can open its file; a class of the project's own may make the folder first."""
+    place = path if os.path.exists(path) else os.path.dirname(os.path.abspath(path))
+    if not str(handler.get("class", "")).startswith("logging."):
+        while not os.path.exists(place) and place != os.path.dirname(place):
+            place = os.path.dirname(place)
+    return os.access(place, os.W_OK)
 
 
-def _without(logger: dict[str, Any], lost: dict[str, str]) -> dict[str, Any]:
-    before = list(logger.get("handlers") or ())
+def _without(each: dict[str, Any], lost: dict[str, str]) -> dict[str, Any]:
+    """A logger, or a handler that passes lines on to others: to a `target`, or to `handlers`."""
+    if each.get("target") in lost:
+        each = each | {"target": STDOUT}
+    before = list(each.get("handlers") or ())
     after = [name for name in before if name not in lost]
-    return logger if after == before else logger | {"handlers": after or [STDOUT]}
+    return each if after == before else each | {"handlers": after or [STDOUT]}

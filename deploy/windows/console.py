@@ -30,6 +30,7 @@ class Program:
         self.start_at = 0.0
         self.told = 0  # how many times it was told to stop
         self.killed = False
+        self.ends = 0  # how many times it ended by itself
 
     def runs(self) -> bool:
         return self.process is not None and self.process.poll() is None
@@ -145,6 +146,7 @@ class Console:
                 code = program.process.poll() if program.process else None
                 self.say(f"{program.name} ended by itself with exit code {code}; it starts again in {AGAIN} s")
                 program.start_at = time.monotonic() + AGAIN
+                program.ends += 1
             elif time.monotonic() > program.start_at:
                 program.start_at = 0.0
                 self.start(program)

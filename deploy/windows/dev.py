@@ -139,7 +139,7 @@ def prove_all(console, env, begun):  # type: ignore[no-untyped-def]
     from stack.ops.web import Failed, Waits
 
     try:
-        wait_ready(env, list(ROLES), 120)
+        wait_ready(env, list(ROLES), lambda: {each.name: each.ends for each in console.programs if each.ends})
         task, result = prove(env)
         seconds = time.monotonic() - begun
         console.say(f"{task} = {result}, over HTTP, Redis and a worker ({seconds:.1f} s after the start)")

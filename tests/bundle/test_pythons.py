@@ -1,6 +1,8 @@
 """Which Pythons the stack runs on stands in several files, and `make` takes the one that is named."""
 
+import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -47,3 +49,35 @@ def test_a_named_python_of_another_version_makes_the_environment_anew(tmp_path: 
     assert f"deploy/venv.sh {other} anew" in made(f"PYTHON={other}")
     assert "anew" not in made(f"PYTHON={PROJECT}/.venv/bin/python")
     assert "anew" not in made()
+
+
+def test_a_first_environment_by_a_named_python_begins_without_an_error(tmp_path: Path) -> None:
+    command = ["make", "--dry-run", "-f", PROJECT / "Makefile", "-I", PROJECT, f"PYTHON={sys.executable}"]
+    for name in ("docker/compose.mk", "k8s/cluster.mk", "pyproject.toml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(PROJECT / name, tmp_path / name)
+    shutil.copytree(PROJECT / "requirements", tmp_path / "requirements")
+    done = subprocess.run([*command, ".venv/.installed"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert f"deploy/venv.sh {sys.executable} anew" in done.stdout
+    assert done.stderr == ""
+
+
+def test_an_environment_behind_a_link_is_not_emptied(tmp_path: Path) -> None:
+    """As in a second worktree, whose .venv is a link to that of the first."""
+    root, shared = tmp_path / "checkout", tmp_path / "shared"
+    (root / "deploy").mkdir(parents=True)
+    (shared / "bin").mkdir(parents=True)
+    shutil.copy(PROJECT / "deploy/venv.sh", root / "deploy/venv.sh")
+    (root / ".venv").symlink_to(shared)
+    python = tmp_path / "python3"
+    python.write_text(
+        '#!/bin/sh\n[ "$1 $2 $3" = "-m venv --clear" ] || exit 0\n'
+        f'test ! -L "$4" && mkdir -p "$4/bin" && ln -s {python} "$4/bin/python"\n'
+    )
+    python.chmod(0o755)
+
+    done = subprocess.run([root / "deploy/venv.sh", python, "anew"], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert not (root / ".venv").is_symlink()
+    assert list(shared.iterdir()) == [shared / "bin"]

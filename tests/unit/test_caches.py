@@ -41,6 +41,10 @@ def test_a_cache_url_says_where_and_the_projects_own_backend_for_redis_how() -> 
         "LOCATION": "redis://:p%2Fw@cache:6379/0",
         "OPTIONS": options | {"SOCKET_CONNECT_TIMEOUT": TIMEOUT},
     }
+    # Of Sentinels neither the place nor the client is right there.
+    sentinels = {"CLIENT_CLASS": "django_redis.client.SentinelClient", "SENTINELS": [("sentinel", 26379)]}
+    beside = caches(URL, {"default": own | {"LOCATION": "redis://mymaster/0", "OPTIONS": sentinels}})
+    assert beside == caches(URL, {})
     # One whose options nobody knows gets none of them.
     other = {"BACKEND": "shop.caches.Redis", "LOCATION": "rediss://127.0.0.1/1"}
     assert caches(URL, {"default": other})["default"] == other | {"LOCATION": "redis://:p%2Fw@cache:6379/0"}

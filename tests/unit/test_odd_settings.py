@@ -17,6 +17,7 @@ from stack.celery import configure
 from stack.celery_layers import laid
 from stack.http.room import refuse_when_full
 from stack.layers import lay
+from stack.log_files import usable
 from stack.runtime.project import Project
 from stack.safety import check_configuration, eager
 
@@ -76,6 +77,11 @@ def test_what_costs_no_promise_is_the_projects(namespace: str, values: dict[str,
             {"broker_url": "amqp://guest:guest@rabbit//"},
             "BROKER_URL of the project is not used, the stack decides: the broker is Redis, at REDIS_URL. What waits "
             "in amqp stays there: let it run empty first.",
+        ),
+        ({"broker_url": ["amqp://one", "amqp://two"]}, "What waits in amqp stays there: let it run empty first."),
+        (
+            {"broker_url": ["redis://other/0"]},
+            "BROKER_URL of the project is not used, the stack decides: set REDIS_URL.",
         ),
         ({"broker_url": "redis://other/0"}, "BROKER_URL of the project is not used, the stack decides: set REDIS_URL."),
         ({"broker_transport_options": {"global_keyprefix": "s"}}, "(global_keyprefix) of the project is not used"),
@@ -168,6 +174,7 @@ def test_a_log_file_that_cannot_be_written_goes_to_standard_output(tmp_path: Pat
             "file": {"class": "logging.handlers.RotatingFileHandler", "filename": gone, "formatter": "own"},
             "kept": {"class": "logging.FileHandler", "filename": str(kept)},
             "console": {"class": "logging.StreamHandler"},
+            "held": {"class": "logging.handlers.MemoryHandler", "capacity": 10, "target": "file"},
         },
         "formatters": {"own": {"format": "%(message)s"}},
         "loggers": {"shop": {"handlers": ["file"]}, "both": {"handlers": ["console", "file"]}, "none": {}},
@@ -179,7 +186,8 @@ def test_a_log_file_that_cannot_be_written_goes_to_standard_output(tmp_path: Pat
     found = lay({"LOGGING": given}, {"SECRET_KEY": "k" * 50, "RUN_DIR": "/nowhere"}, project)["LOGGING"]
 
     assert given == before
-    assert set(found.value["handlers"]) == {"stdout", "kept", "console"}
+    assert set(found.value["handlers"]) == {"stdout", "kept", "console", "held"}
+    assert found.value["handlers"]["held"]["target"] == "stdout"
     assert [found.value["loggers"][name].get("handlers") for name in ("shop", "both", "none")] == [
         *(["stdout"], ["console"], None)
     ]
@@ -187,6 +195,18 @@ def test_a_log_file_that_cannot_be_written_goes_to_standard_output(tmp_path: Pat
     assert found.advice.startswith(f"LOGGING of shop.settings writes to {gone} ('file'), which cannot be opened here. ")
     gone.parent.mkdir()
     assert lay({"LOGGING": given}, {"SECRET_KEY": "k" * 50, "RUN_DIR": "/nowhere"}, project)["LOGGING"].advice == ""
+
+
+def test_a_log_file_that_another_class_opens_is_its_own_affair(tmp_path: Path) -> None:
+    """A class of the project's own may make the folder, and `ext://` names no file before logging is set up."""
+    own = {"class": "shop.logs.InNewFolder", "filename": tmp_path / "a/b/shop.log"}
+    looked_up = {"class": "logging.FileHandler", "filename": "ext://shop.settings.LOG_FILE"}
+    lost = {"class": "shop.logs.InNewFolder", "filename": "/proc/none/shop.log"}
+
+    found, left_out = usable({"version": 1, "handlers": {"own": own, "looked_up": looked_up, "lost": lost}})
+
+    assert set(found["handlers"]) == {"own", "looked_up"} | ({"lost"} if os.access("/proc", os.W_OK) else set())
+    assert "own" not in left_out
 
 
 def test_a_role_whose_log_file_cannot_be_written_starts_and_says_so(tmp_path: Path) -> None:

@@ -255,9 +255,11 @@ def test_celery_apps_are_named_with_their_files_and_tests_left_out(app: Path) ->
     [
         "from celery import Celery\n\napp = Celery[Any]('shop')\n",
         "import celery\n\nclass Ours(celery.Celery):\n    pass\n\napp = Ours('shop')\n",
+        "class Ours(Celery, Mixin):\n    pass\n\napp = Ours('shop')\n",
         "def make():\n    from celery import Celery\n    made = Celery('shop')\n    return made\n\napp = make()\n",
+        "def make():\n    return Celery('shop')\n\napp = make()\n",
     ],
-    ids=["with a type", "of a class of its own", "by a function"],
+    ids=["with a type", "of a class of its own", "of a class of two", "by a function", "by a short function"],
 )
 def test_a_celery_app_is_found_however_it_is_made(app: Path, code: str) -> None:
     started(app / "shop")
@@ -265,6 +267,15 @@ def test_a_celery_app_is_found_however_it_is_made(app: Path, code: str) -> None:
     write(app / "shop/shop/other.py", "def later():\n    return Celery('other')\n\nchosen = choice('shop')\n")
 
     assert list(celery_apps(found(app))) == ["shop.celery_app:app"]
+
+
+def test_what_a_function_asks_by_an_app_of_its_own_is_no_app(app: Path) -> None:
+    started(app / "shop")
+    write(app / "shop/shop/celery.py", CELERY.format("shop"))
+    asking = "def count():\n    there = Celery(broker='redis://else')\n    return len(there.control.ping())\n"
+    write(app / "shop/shop/views.py", f"{asking}\nhow_many = count()\n")
+
+    assert list(celery_apps(found(app))) == ["shop.celery:app"]
 
 
 def test_the_shipped_file_says_nothing_and_names_every_line() -> None:

@@ -15,7 +15,7 @@ from stack.runtime.project import FILE, Project
 
 PYPROJECT, MADE = "pyproject.toml", "requirements.txt"
 # A file with one of these in its name lists nothing that a role needs.
-DEVELOPMENT = ("dev", "test", "lint", "docs", "local")
+DEVELOPMENT = ("dev", "test", "lint", "docs", "local", "constraints")
 
 
 def unread(found: Project, app: str) -> str:
@@ -66,6 +66,8 @@ def _lists(folder: str, app: str) -> Iterator[tuple[str, str]]:
         if _decides(data):
             return
     for name, (lists, command) in TOOLS.items():
+        if name == "Pipfile.lock" and os.path.isfile(os.path.join(folder, "Pipfile")):
+            continue  # it only repeats that one
         if os.path.isfile(path := os.path.join(folder, name)) and lists(path):
             yield path, _here(path, app, command)
     for inner in (folder, os.path.join(folder, "requirements")):

@@ -7,6 +7,7 @@ Reads files and imports none of them: the role table asks before Django exists. 
 import os
 import re
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from stack.runtime.discovery import FILE, OURS, folder, settings
@@ -109,19 +110,25 @@ def celery_apps(found: Project) -> dict[str, str]:
     Tests are left out: what they make is theirs.
     """
     apps = {}
-    ours = [os.path.join(APP_DIR, name) for name in OURS] if found.dir == APP_DIR else []
-    for path in modules(found.dir, ours):
+    for module, path in modules_of(found):
         with open(path, "rb") as file:
             text = file.read()
-        if not re.search(rb"Celery[(\[)]", text):
+        if not re.search(rb"Celery[(\[),]", text):
             continue
         tree = parsed(text)
         makers = {"Celery", *(node.name for node in tree.body if makes(node))}
-        module = os.path.relpath(path, found.dir)[: -len(".py")].replace(os.sep, ".").removesuffix(".__init__")
         for statement in tree.body:
             if attribute := new_app(statement, makers):
                 apps[f"{module}:{attribute}"] = path
     return apps
+
+
+def modules_of(found: Project) -> Iterator[tuple[str, str]]:
+    """The name and the file of each module of the project, those near its top first; tests are left out."""
+    ours = [os.path.join(APP_DIR, name) for name in OURS] if found.dir == APP_DIR else []
+    for path in modules(found.dir, ours):
+        name = os.path.relpath(path, found.dir)[: -len(".py")].replace(os.sep, ".").removesuffix(".__init__")
+        yield name, path
 
 
 def _named_settings(said: dict[str, str]) -> str:

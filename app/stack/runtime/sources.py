@@ -82,11 +82,18 @@ def new_app(statement: ast.stmt, makers: set[str]) -> str:
 
 
 def makes(node: ast.stmt) -> TypeGuard[ast.FunctionDef | ast.ClassDef]:
-    """Whether it is a function that makes a Celery app, or a class of such apps."""
+    """Whether it is a function that returns a new Celery app, or a class of such apps."""
     if isinstance(node, ast.ClassDef):
         return "Celery" in map(_word, node.bases)
-    return isinstance(node, ast.FunctionDef) and any(
-        isinstance(each, ast.Call) and _word(each.func) == "Celery" for each in ast.walk(node)
+    if not isinstance(node, ast.FunctionDef):
+        return False
+    # Not one that only asks other workers by an app of its own.
+    inside = list(ast.walk(node))
+    made = {name for each in inside if isinstance(each, ast.stmt) and (name := new_app(each, {"Celery"}))}
+    answers = [each.value for each in inside if isinstance(each, ast.Return)]
+    return any(
+        _word(each.func) == "Celery" if isinstance(each, ast.Call) else isinstance(each, ast.Name) and each.id in made
+        for each in answers
     )
 
 
