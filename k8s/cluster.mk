@@ -6,6 +6,9 @@ up-k8s:
 down-k8s:
 	@$(PYTHON) deploy/cluster.py down
 
+overlay: ## a folder for what is yours on a cluster: make overlay NAME=shop
+	@$(PYTHON) deploy/overlay.py "$$NAME"
+
 rotate-secret-k8s:
 	@$(PYTHON) deploy/cluster.py rotate $(NAME)
 
@@ -20,4 +23,4 @@ scan: .venv/.dev .venv-scan/.installed ## checkov over every rendered manifest; 
 	@$(VENV)/python -m tests.bundle.rendering > .venv-scan/rendered.yaml
 	@LOG_LEVEL=CRITICAL .venv-scan/bin/checkov -f .venv-scan/rendered.yaml --config-file .checkov.yaml
 
-.PHONY: up-k8s down-k8s rotate-secret-k8s scan
+.PHONY: up-k8s down-k8s overlay rotate-secret-k8s scan

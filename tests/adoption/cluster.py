@@ -43,6 +43,13 @@ def overlay(page: Path) -> dict[str, str]:
     return files_of(block)
 
 
+def patch_of(overlay: dict[str, Any], kind: str) -> dict[str, Any]:
+    """The overlay's one patch of objects of a kind."""
+    (patch,) = [each for each in overlay["patches"] if each["target"]["kind"] == kind]
+    found: dict[str, Any] = patch
+    return found
+
+
 class Cluster(Kubernetes):
     """The overlay of the page over a copy of the checkout, with variables; `remove` takes all of it away."""
 
@@ -72,11 +79,12 @@ class Cluster(Kubernetes):
         text = yaml.safe_load(self.files["kustomization.yaml"])
         text["namespace"] = self.namespace
         text["images"] = [self._image | {"newTag": images or self.tag}]
-        (generator,) = text["configMapGenerator"]
-        values = dict(each.split("=", 1) for each in generator["literals"])
+        app = patch_of(text, "ConfigMap")
+        values = {each["path"].removeprefix("/data/"): each["value"] for each in yaml.safe_load(app["patch"])}
         hosts = ",".join([values["ALLOWED_HOSTS"], self.variables.get("ALLOWED_HOSTS", "web")])
         values |= self.variables | {"ALLOWED_HOSTS": hosts}
-        generator["literals"] = [f"{name}={value}" for name, value in values.items()]
+        operations = [{"op": "add", "path": f"/data/{name}", "value": value} for name, value in values.items()]
+        app["patch"] = yaml.safe_dump(operations)
         for file, content in self.files.items():
             (self.overlay / file).parent.mkdir(parents=True, exist_ok=True)
             (self.overlay / file).write_text(content)
@@ -109,7 +117,7 @@ class Cluster(Kubernetes):
     def build(self) -> None:
         """Build the image, as the page has it, and bring it to the nodes."""
         self.built.add(self.image)
-        build = ["docker", "build", "--quiet", "-f", "docker/Dockerfile", "-t", self.image, "."]
+        build = ["make", "image", f"IMAGE={self._image['newName']}", f"TAG={self.tag}"]
         for command in (build, [*shlex.split(os.environ[LOAD]), self.image]):
             # The loader is a program of this machine's, and knows its own variables.
             env = self.env if command is build else None
@@ -121,7 +129,7 @@ class Cluster(Kubernetes):
         folder = self.root / "uploads"
         folder.mkdir(exist_ok=True)
         os.chown(folder, USER, USER)  # a host's folder knows no fsGroup, as some servers of NFS do not
-        (patch,) = yaml.safe_load(self.files["kustomization.yaml"])["patches"]
+        patch = patch_of(yaml.safe_load(self.files["kustomization.yaml"]), "PersistentVolumeClaim")
         (operation,) = yaml.safe_load(patch["patch"])
         spec = {
             "storageClassName": operation["value"],

@@ -30,9 +30,10 @@ def combinations() -> dict[str, str]:
     """Name to kustomization: the overlays, and each block of a README that names components."""
     found = {"quickstart": "resources: [../..]\n"}
     found |= {path.name: f"resources: [../{path.name}]\n" for path in sorted((K8S / "overlays").iterdir())}
-    for readme in sorted(K8S.rglob("README.md")):
+    for readme in sorted(K8S.rglob("*.md")):
         for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", readme.read_text(), re.DOTALL)):
-            if "components:" in block:
+            # One with an address in it needs the network, or a repository of its own: test_remote_base.py.
+            if "components:" in block and "://" not in block:
                 found[f"{readme.parent.relative_to(PROJECT)}#{number}"] = block
     return found
 
@@ -48,7 +49,7 @@ def command() -> list[str]:
 
 def files_of(block: str) -> dict[str, str]:
     """The files of a block: each after a line with its name as a comment, or one kustomization.yaml."""
-    _, *parts = re.split(r"^# (\S*kustomization\.yaml)\n", block, flags=re.MULTILINE)
+    _, *parts = re.split(r"^# (\S+\.yaml)\n", block, flags=re.MULTILINE)
     return dict(zip(parts[::2], parts[1::2], strict=True)) or {"kustomization.yaml": block}
 
 
@@ -121,10 +122,12 @@ def app_of(item: dict[str, Any]) -> dict[str, Any]:
 
 def environment_of(name: str, workload: str, container: dict[str, Any]) -> dict[str, str]:
     """The environment of a container: its ConfigMap, then its own."""
+    from stack.runtime.env import environment  # `python -m` of this module finds no `stack`, and needs none
+
     values: dict[str, str] = {}
     for source in container.get("envFrom", ()):
         values |= render(name)["ConfigMap", re.sub(r"-[a-z0-9]{10}$", "", source["configMapRef"]["name"])]["data"]
-    return values | {item["name"]: item["value"] for item in container.get("env", ())}
+    return environment("no .env", values | {item["name"]: item["value"] for item in container.get("env", ())})
 
 
 ALL = sorted(combinations())

@@ -58,7 +58,7 @@ def test_stop_times_are_in_order() -> None:
 VERSIONS = {
     "CHANGELOG.md": 1,
     "app/stack/__init__.py": 1,
-    "compose.yaml": 3,
+    "compose.yaml": 4,
     "k8s/base/kustomization.yaml": 1,
     "pyproject.toml": 1,
 }

@@ -3,8 +3,11 @@
 import re
 from typing import Any
 
-from tests.bundle.matches import matches
-from tests.bundle.rendering import K8S, PROJECT, objects_of, pod_of
+import yaml
+
+from stack.runtime.env import environment
+from tests.bundle.example import EXAMPLE, options, written
+from tests.bundle.rendering import K8S, PROJECT, files_of, objects_of, pod_of
 
 PAGE = (PROJECT / "docs/bring-your-project.md").read_text()
 (OVERLAY,) = re.findall(r"```yaml\n(# kustomization.yaml\n.*?)```", PAGE, re.DOTALL)
@@ -21,8 +24,7 @@ def test_everything_is_in_the_projects_namespace() -> None:
 
 
 def test_every_role_runs_the_image_that_the_page_builds_and_pushes() -> None:
-    assert f"-t {IMAGE} ." in PAGE
-    assert f"docker push {IMAGE}\n" in PAGE
+    assert "\nmake image TAG=1 REGISTRY=registry.example.com IMAGE=shop\n" in PAGE
     deployments = found("Deployment")
     assert sorted(deployments) == ["beat", "flower", "web", "worker", "worker-for-mail"]
     for name, item in deployments.items():
@@ -41,6 +43,27 @@ def test_web_and_every_worker_share_a_volume_of_the_named_class() -> None:
 def test_its_hosts_and_its_queue_stand_beside_what_base_says() -> None:
     (app,) = [item["data"] for name, item in found("ConfigMap").items() if name.startswith("app-")]
     (own,) = [item["data"] for name, item in found("ConfigMap").items() if name.startswith("queue-")]
-    (base,) = matches(r"^ALLOWED_HOSTS=(.*)$", (K8S / "base/app.env").read_text(), least=1)
-    assert app["ALLOWED_HOSTS"].split(",") == ["shop.example.com", *base.split(",")]
+    base = environment(K8S / "base/app.env", {})["ALLOWED_HOSTS"]
+    hosts = app["ALLOWED_HOSTS"].replace("$(WEB_SERVICE)", app["WEB_SERVICE"])
+    assert hosts.split(",") == ["shop.example.com", *base.split(",")]
     assert (app["WORKER_QUEUES"], own["WORKER_QUEUES"]) == ("-mail", "mail")
+
+
+def test_it_is_the_example_without_the_comments() -> None:
+    """But for the variables, which are this project's."""
+    files = files_of(OVERLAY)
+    page = yaml.safe_load(files["kustomization.yaml"])
+    named = {"mail", "queue", "media", "Your image", "Variables", "The StorageClass of the uploads"}
+    chosen = [option for option in options() if option.name in named]
+    assert len(chosen) == len(named)
+    example = yaml.safe_load(written(*chosen).replace("django-celery-stack\n", "shop\n", 1))
+    for key in ("namespace", "resources", "components", "transformers", "images"):
+        assert page[key] == example[key], key
+    assert page["patches"][1:] == example["patches"][1:]
+    assert page["patches"][0]["target"] == example["patches"][0]["target"]
+
+    own, mail = (
+        yaml.safe_load(text)
+        for text in (files["mail/kustomization.yaml"], (EXAMPLE / "mail/kustomization.yaml").read_text())
+    )
+    assert own == {key: value for key, value in mail.items() if key in own}

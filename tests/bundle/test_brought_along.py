@@ -36,7 +36,7 @@ def test_compose_gives_the_variables_of_env_to_the_roles_alone() -> None:
 
 def test_the_cache_is_the_same_on_compose_and_kubernetes() -> None:
     service = yaml.safe_load((PROJECT / "compose.yaml").read_text())["services"]["cache"]
-    stateful, _ = yaml.safe_load_all((PROJECT / "k8s/components/cache/cache.yaml").read_text())
+    stateful, *_ = yaml.safe_load_all((PROJECT / "k8s/components/cache/cache.yaml").read_text())
     (container,) = stateful["spec"]["template"]["spec"]["containers"]
     assert service["image"] == container["image"]
     assert "./k8s/components/cache/cache.conf:/etc/cache.conf:ro" in service["volumes"]

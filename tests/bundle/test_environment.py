@@ -15,7 +15,8 @@ READ = re.compile(
 # Not of the stack: the system's, Django's, what Celery and gunicorn read and is refused, the file of a secret, and
 # choices of the Makefile; and where the project is, which app/project.env says.
 OTHERS = {"PYTHONPATH", "DJANGO_SETTINGS_MODULE", "REMAP_SIGTERM", "GUNICORN_CMD_ARGS", "SECRET_KEY_FILE"}
-OTHERS |= {"OVERLAY", "AUDIT_URL", "AUDIT_IGNORE"}
+OTHERS |= {"OVERLAY", "AUDIT_URL", "AUDIT_IGNORE", "ARGS", "ROLE", "TAIL", "FOLLOW", "TAG", "REGISTRY", "PLATFORM"}
+OTHERS |= {"REVISION", "TARGET"}
 OTHERS |= {"PROJECT_DIR", "PROJECT_SETTINGS", "PROJECT_CELERY", "PROJECT_REQUIREMENTS"}
 
 

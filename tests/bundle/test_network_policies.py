@@ -22,10 +22,13 @@ COMBINATIONS = {
 }
 every_combination = pytest.mark.parametrize("combination", COMBINATIONS)
 
-# Other people's pods. The first says that it is ours, as any pod may.
-CONTROLLERS = ("ingress-nginx", "traefik", "istio-ingress")
+# Other people's pods. The first says that it is ours, as any pod may; the second has a role's name by chance.
+NEIGHBOUR, REDIS = {"app.kubernetes.io/name": "web"}, {"app.kubernetes.io/name": "redis"}
+CONTROLLERS = ("ingress-nginx", "traefik", "istio-ingress", "envoy-gateway-system")
 FOREIGN = {
     "pretender": Peer("pretender", "10.244.1.1", "default", {"app.kubernetes.io/name": "web"}),
+    "web of a neighbour": Peer("web of a neighbour", "10.244.1.4", "django-celery-stack", NEIGHBOUR),
+    "redis of a neighbour": Peer("redis of a neighbour", "10.244.1.5", "django-celery-stack", NEIGHBOUR | REDIS),
     "kube-dns": Peer("kube-dns", "10.244.1.2", "kube-system", {"k8s-app": "kube-dns"}),
     "keda": Peer("keda", "10.244.1.3", "keda", {"app": "keda-operator"}),
     **{name: Peer(name, f"10.244.2.{number}", name) for number, name in enumerate(CONTROLLERS)},
@@ -57,8 +60,9 @@ def needed(ours: dict[str, Peer]) -> Ways:
     """What our own pods need of each other."""
     workers = [name for name in ours if name.startswith("worker")]
     redis: Ways = {(name, "redis", "TCP", 6379) for name in ("web", "beat", "flower", *workers)}
-    database: Ways = {(name, "db", "TCP", 5432) for name in ("web", "beat", *workers)}
-    cache: Ways = {(name, "cache", "TCP", 6379) for name in ("web", "beat", *workers)}
+    # Flower's own is its init container's, which waits for the migrations and runs the project's code.
+    database: Ways = {(name, "db", "TCP", 5432) for name in ("web", "beat", "flower", *workers)}
+    cache: Ways = {(name, "cache", "TCP", 6379) for name in ("web", "beat", "flower", *workers)}
     return {way for way in redis | database | cache if way[1] in ours}
 
 
@@ -72,7 +76,7 @@ def ways_out(ours: dict[str, Peer], everybody: dict[str, Peer], combination: str
     found |= {(name, other, *place) for name, other, place in product(workers, public, PLACES)}
     if combination == "production":
         found |= {(name, "managed Redis", "TCP", 6379) for name in ("web", "beat", "flower")}
-        found |= {(name, "managed database", "TCP", 5432) for name in ("web", "beat")}
+        found |= {(name, "managed database", "TCP", 5432) for name in ("web", "beat", "flower")}
     return found
 
 

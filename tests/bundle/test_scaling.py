@@ -1,5 +1,6 @@
 """How many pods of each kind run, where, who may change it, and what a drain may take at a time."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from kombu.transport.redis import PRIORITY_STEPS, Channel
 
 from stack.broker.configuration import configuration
 from stack.runtime.env import get
-from tests.bundle.rendering import ALL, pod_of, render
+from tests.bundle.rendering import ALL, objects_of, pod_of, render
 
 KEDA = "k8s/components/autoscaling-keda#0"
 every_combination = pytest.mark.parametrize("combination", ALL)
@@ -15,6 +16,11 @@ every_combination = pytest.mark.parametrize("combination", ALL)
 
 def deployments(combination: str) -> dict[str, dict[str, Any]]:
     return {name: item for (kind, name), item in render(combination).items() if kind == "Deployment"}
+
+
+def ours(selector: dict[str, Any]) -> dict[str, Any]:
+    """A Deployment's selector, which cannot be changed, and that the pods are of this stack."""
+    return {"matchLabels": selector["matchLabels"] | {"app.kubernetes.io/part-of": "django-celery-stack"}}
 
 
 def scaled(combination: str) -> dict[str, int]:
@@ -41,6 +47,7 @@ AUTOSCALED = {
     "production": {"web", "worker"},
     KEDA: {"worker"},
     "k8s/components/autoscaling-keda#1": {"worker"},
+    "k8s/components/argocd#0": {"web", "worker"},
 }
 
 
@@ -52,6 +59,23 @@ def test_the_combinations_with_an_autoscaler_are_these() -> None:
 def test_a_number_that_an_autoscaler_owns_is_not_set_back_by_an_apply(combination: str) -> None:
     for name in AUTOSCALED[combination]:
         assert "replicas" not in deployments(combination)[name]["spec"], name
+
+
+@pytest.mark.parametrize("prefix", ["", "shop-"])
+def test_with_both_autoscalers_the_worker_is_kedas_and_web_the_other_s(prefix: str) -> None:
+    names = ("postgres", "autoscaling-hpa", "autoscaling-keda")
+    overlay = {"resources": ["../../base"], "components": [f"../../components/{name}" for name in names]}
+    objects = objects_of(json.dumps(overlay | {"namePrefix": prefix}))
+    scalers = [item for item in objects if item["kind"] in ("HorizontalPodAutoscaler", "ScaledObject")]
+    assert {item["kind"]: item["spec"]["scaleTargetRef"]["name"] for item in scalers} == {
+        "HorizontalPodAutoscaler": f"{prefix}web",
+        "ScaledObject": f"{prefix}worker",
+    }
+    assert len(scalers) == 2
+    free = {item["metadata"]["name"] for item in objects if item["kind"] == "Deployment"} - {
+        item["metadata"]["name"] for item in objects if "replicas" in item.get("spec", {})
+    }
+    assert free == {f"{prefix}web", f"{prefix}worker"}
 
 
 def test_scaling_on_cpu_never_leaves_one_alone() -> None:
@@ -72,7 +96,7 @@ def test_a_budget_stands_where_more_than_one_pod_runs_and_nowhere_else(combinati
         assert budget == {
             "maxUnavailable": 1,
             "unhealthyPodEvictionPolicy": "AlwaysAllow",
-            "selector": deployments(combination)[name]["spec"]["selector"],
+            "selector": ours(deployments(combination)[name]["spec"]["selector"]),
         }
 
 
@@ -81,11 +105,14 @@ def test_pods_of_a_kind_are_spread_over_the_nodes(combination: str) -> None:
     for name, item in deployments(combination).items():
         if name == "flower":  # never two
             continue
-        (spread,) = pod_of(item)["topologySpreadConstraints"]
-        assert spread["topologyKey"] == "kubernetes.io/hostname", name
-        assert (spread["maxSkew"], spread["whenUnsatisfiable"]) == (1, "ScheduleAnyway"), name
-        assert spread["labelSelector"] == item["spec"]["selector"], name
-        if item["spec"]["strategy"].get("type") != "Recreate":
+        places = ["kubernetes.io/hostname"]
+        if "zones" in combination:  # a scheduler without them would leave out every node
+            places.append("topology.kubernetes.io/zone")
+        spreads = pod_of(item)["topologySpreadConstraints"]
+        assert [spread["topologyKey"] for spread in spreads] == places, name
+        for spread in spreads:
+            assert (spread["maxSkew"], spread["whenUnsatisfiable"]) == (1, "ScheduleAnyway"), name
+            assert spread["labelSelector"] == ours(item["spec"]["selector"]), name
             assert spread["matchLabelKeys"] == ["pod-template-hash"], f"{name}: old pods would count in a roll-out"
 
 

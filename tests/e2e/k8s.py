@@ -51,7 +51,7 @@ class Kubernetes:
         shutil.copytree(CHECKOUT / "k8s", self.root / "k8s")
         self.overlay = self.root / "k8s" / "overlays" / "e2e"
         self.overlay.mkdir()
-        self.components = ("postgres", "network-policies", *components)
+        self.components = ("namespace", "postgres", "network-policies", *components)
         self.patches = list(patches)
         self.variables = variables
         self.write()

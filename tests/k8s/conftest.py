@@ -12,7 +12,18 @@ from tests.e2e.k8s import Kubernetes, cluster
 STACK = pytest.StashKey[Kubernetes]()
 HERE = Path(__file__).parent
 # These have a stack of their own.
-OWN = {"test_life": "life", "test_brought_along": "brought-along"}
+OWN = {
+    "test_owned": "owned",
+    "test_life": "life",
+    "test_changes": "changes",
+    "test_another_volume": "changes",
+    "test_brought_along": "brought-along",
+    "test_shared_namespace": "shared-namespace",
+    "test_from_0_1": "shared-namespace",
+    "test_prefix": "prefix",
+    "test_gitops": "gitops",
+    "test_secret": "secret",
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks

@@ -1,5 +1,6 @@
 """What a project brings along: variables, secrets, a cache, an extension of PostgreSQL; in a namespace of its own."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-KEY = "sk_live_of_this_test"
+KEY, MAPS, MAIL = "sk_live_of_this_test", "the key that a variable names", "p/of+mail"
 DJANGO = ("web", "worker", "beat")
 NO_EXTENSION, EXTENSION = ("CREATE EXTENSION no_such_extension;\n", 'CREATE EXTENSION IF NOT EXISTS "pg_trgm";\n')
 
@@ -19,11 +20,16 @@ NO_EXTENSION, EXTENSION = ("CREATE EXTENSION no_such_extension;\n", 'CREATE EXTE
 @pytest.fixture(scope="module")
 def shop() -> Iterator[Kubernetes]:
     target = Kubernetes(
-        ("queue", "cache", "project-secrets"), SHOP_COLOUR="red", STRIPE_KEY_FILE="/run/project/secrets/stripe_key"
+        ("queue", "cache", "project-secrets"),
+        SHOP_COLOUR="red",
+        MAPS_KEY_FILE="/run/project/secrets/maps_key",
+        EMAIL_URL="smtp+tls://shop@mail.example.com:587",
     )
     try:
         target.name_the_address()
-        target.kubectl("create", "secret", "generic", "project-secrets", "--from-file=stripe_key=/dev/stdin", text=KEY)
+        secret = {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "project-secrets"}}
+        keys = {"STRIPE_KEY": KEY, "maps_key": MAPS, "EMAIL_PASSWORD": MAIL}
+        target.kubectl("create", "-f", "-", text=json.dumps(secret | {"stringData": keys}))
         yield target
     finally:
         target.remove()
@@ -68,12 +74,20 @@ def test_variables_and_secrets_reach_each_role_that_runs_the_code(shop: Kubernet
     for role in DJANGO:
         code = "import os; print(open('/proc/1/environ').read().split(chr(0)))"
         seen = seen_by(shop, role, code)
-        assert f"'STRIPE_KEY={KEY}'" in seen, role
-        assert "'SHOP_COLOUR=red'" in seen, role
+        for entry in ("SHOP_COLOUR=red", f"STRIPE_KEY={KEY}", f"MAPS_KEY={MAPS}"):
+            assert repr(entry) in seen, role
     script = "tr '\\0' '\\n' < /proc/1/environ"
     seen = shop.kubectl("exec", shop.names("flower")[0], "-c", "app", "--", "sh", "-c", script)
-    assert KEY not in seen
-    assert KEY not in shop.kubectl("get", "pods", "-o", "json")
+    pods = shop.kubectl("get", "pods", "-o", "json")
+    for text in (KEY, MAPS, MAIL):
+        assert text not in seen
+        assert text not in pods
+
+
+def test_the_password_of_mail_is_a_key_too(shop: Kubernetes) -> None:
+    code = "from django.conf import settings as s; print(s.EMAIL_HOST, s.EMAIL_HOST_USER, s.EMAIL_HOST_PASSWORD)"
+    for role in ("web", "worker"):
+        assert seen_by(shop, role, code) == f"mail.example.com shop {MAIL}", role
 
 
 def test_a_rotated_password_of_the_cache_empties_nothing(shop: Kubernetes) -> None:

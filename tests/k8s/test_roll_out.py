@@ -14,11 +14,12 @@ ROLES = ("web", "worker", "beat", "flower")
 
 def test_a_roll_out_of_everything_fails_no_request_and_loses_no_task(stack: Kubernetes, api: Client) -> None:
     before, runs = {role: stack.names(role) for role in ROLES}, Runs(api, "sleep")
+    stack.refused()  # what it refused before is none of this test's
 
     # One in each slot of the old workers: they still run when their worker is told to stop.
     long = [api.submit("sleep", 25) for _ in range(8)]
 
-    # Beat stops before the next one starts, and all roles start at once here: it may be away for half a minute.
+    # The next beat stands by before this one stops.
     with Ticks(api, every=10) as ticks:
         wait_until(lambda: ticks.seen, 30)
         with load(api) as seen:
@@ -27,7 +28,7 @@ def test_a_roll_out_of_everything_fails_no_request_and_loses_no_task(stack: Kube
             for role in ROLES:
                 stack.wait_ready(role)
         wait_until(lambda: len(ticks.seen) >= 4, 60)
-        print("gaps between ticks:", ticks.check(longest=60))
+        print("gaps between ticks:", ticks.check(longest=30))
 
     assert not seen["failed"], seen["failed"][:5]
     assert seen["calls"] > 100
@@ -36,30 +37,7 @@ def test_a_roll_out_of_everything_fails_no_request_and_loses_no_task(stack: Kube
     assert {api.done(task_id, within=60)["state"] for task_id in long} == {"SUCCESS"}
     assert runs.since() == len(slept) + len(long)
     assert not any(set(before[role]) & set(stack.names(role)) for role in ROLES)
-
-
-@pytest.mark.slow
-def test_a_roll_out_that_cannot_start_leaves_the_old_version_in_service(stack: Kubernetes, api: Client) -> None:
-    before = stack.names("web")
-    stack.variables["WEB_WORKERS"] = "many"
-    stack.write()
-    try:
-        stack.kubectl("apply", "-k", str(stack.overlay))
-
-        def has_failed() -> bool:
-            (new,) = set(stack.names("web")) - set(before)  # one beside the old, and no second
-            return stack.restarts()[new] > 0
-
-        wait_until(lambda: len(stack.names("web")) > len(before), 30)
-        wait_until(has_failed, 120)
-        assert set(before) <= set(stack.names("web"))
-        assert api.run("add", 2, 2, within=20)["result"] == 4
-    finally:
-        del stack.variables["WEB_WORKERS"]
-        stack.write()
-        stack.kubectl("apply", "-k", str(stack.overlay))
-        for role in ROLES:
-            stack.wait_ready(role)
+    assert stack.refused() == [], "two of a role for a moment, two Flowers too, have the same rights"
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ import json
 import subprocess
 
 import pytest
+import yaml
 
 from tests.e2e.client import Client, lines_of
 from tests.e2e.k8s import CHECKOUT, ROLES, Kubernetes
@@ -20,8 +21,10 @@ def versions(stack: Kubernetes) -> dict[str, int]:
 def test_a_second_apply_changes_nothing(stack: Kubernetes) -> None:
     before, pods = versions(stack), {role: stack.names(role) for role in ROLES}
 
-    # Not by kubectl's words: it says "configured" where the API server filled in a default.
-    done = stack.run("diff", "-k", str(stack.overlay))
+    # Not by kubectl's words: it says "configured" where the API server filled in a default. The Job is gone soon
+    # after its end, and is made anew.
+    objects = yaml.safe_load_all(stack.kubectl("kustomize", str(stack.overlay)))
+    done = stack.run("diff", "-f", "-", text=yaml.safe_dump_all(item for item in objects if item["kind"] != "Job"))
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     stack.kubectl("apply", "-k", str(stack.overlay))
 
@@ -58,32 +61,12 @@ def test_the_secret_is_random_and_a_second_run_of_the_job_leaves_it_alone(stack:
     before = json.loads(stack.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"]
     assert len(set(before.values())) == len(before)
 
-    stack.kubectl("delete", "job", "make-secrets")
+    stack.kubectl("delete", "job", "make-secrets", "--ignore-not-found")
     stack.kubectl("apply", "-k", str(stack.overlay))
     stack.kubectl("wait", "--for=condition=complete", "job/make-secrets", "--timeout=60s")
 
     assert json.loads(stack.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"] == before
-    assert "nothing to do" in stack.kubectl("logs", "job/make-secrets")
-
-
-@pytest.mark.slow
-def test_a_secret_without_a_key_is_told_and_a_deleted_job_runs_again(stack: Kubernetes) -> None:
-    def run_again(data: dict[str, str | None]) -> None:
-        stack.kubectl("patch", "secret", "app-secrets", "-p", json.dumps({"data": data}))
-        stack.kubectl("delete", "job", "make-secrets")
-        stack.kubectl("apply", "-k", str(stack.overlay))
-
-    before = json.loads(stack.kubectl("get", "secret", "app-secrets", "-o", "json"))["data"]["flower_password"]
-    run_again({"flower_password": None})
-    try:
-        # The pod that failed stays, and its log with it.
-        wait_until(lambda: "lacks flower_password" in stack.run("logs", "job/make-secrets").stdout, 60)
-        (pod, *_) = stack.pods("make-secrets")
-        wait_until(lambda: stack.pods("make-secrets")[0]["status"]["phase"] == "Failed", 30)
-        assert "lacks flower_password" in stack.kubectl("logs", pod["metadata"]["name"])
-    finally:
-        run_again({"flower_password": before})
-    stack.kubectl("wait", "--for=condition=complete", "job/make-secrets", "--timeout=60s")
+    assert "has all " in stack.kubectl("logs", "job/make-secrets")
 
 
 @pytest.mark.slow
@@ -175,11 +158,11 @@ def test_a_secret_that_a_foreign_server_knows_is_not_rotated(stack: Kubernetes) 
     assert stack.secret("mail_password") == "mine"
 
     before = stack.secret("database_password")
-    stack.stop("db")  # as with external-services, where there is no such pod
+    stack.stop("db")  # nobody could be told the new one
     try:
         done = rotate(stack, "database_password")
         assert done.returncode != 0
-        assert "change the password at its provider" in done.stderr
+        assert "no pod of db runs" in done.stderr
         assert stack.secret("database_password") == before
     finally:
         stack.start("db")
