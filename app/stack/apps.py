@@ -21,7 +21,9 @@ class StackConfig(AppConfig):
         from stack import celery, receivers  # noqa: F401 (whoever sends a task finds the app; the latter connects itself)
         from stack.http import database
         from stack.runtime import serving
+        from stack.state import outages
 
+        outages.install()
         serving.checks[:] = [verify]
         register(environment_fits)
         register(values_not_used)

@@ -21,7 +21,7 @@ from stack.runtime.env import environment, get
 from stack.runtime.native import break_is_interrupt
 from stack.runtime.project import Project, enter
 from stack.runtime.unclaimed import unclaimed
-from stack.state import records, starting
+from stack.state import patient, records, starting
 from stack.worker.steps import install_steps
 
 # What an app makes once, by the class that the project chose, and what is laid over that.
@@ -73,6 +73,8 @@ def configure(app: Celery, env: dict[str, str] = ENV) -> Celery:
     signals.import_modules.connect(_import_own_tasks, sender=app, weak=False)
     publishing.install(records.note, records.undo)
     starting.install(app)
+    if role == "worker":
+        patient.install(app)
     transport.install()
     (breaker if role == "web" else transport).install_connections()
     install_steps(app)

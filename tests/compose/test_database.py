@@ -7,6 +7,7 @@ import requests
 
 from tests.e2e.client import Client
 from tests.e2e.compose import Compose
+from tests.e2e.database import tasks_outlive_the_database
 from tests.e2e.test_outage import down, hung, timed
 from tests.machine import patience
 from tests.waiting import stays, wait_until
@@ -64,3 +65,8 @@ def test_while_the_database_is_away_only_who_needs_it_is_told(stack: Compose, ap
         assert api.get("/readyz").json()["missing"] == ["database"]
     wait_until(lambda: api.get("/readyz").status_code == 200, 20)
     assert requests.post(f"{stack.base_url}/api/datasets", files=csv, timeout=20).status_code == 201
+
+
+@pytest.mark.chaos
+def test_tasks_that_read_the_database_outlive_its_container(stack: Compose, api: Client) -> None:
+    tasks_outlive_the_database(stack, api)

@@ -7,6 +7,7 @@ from pathlib import Path
 from traceback import format_exception
 from typing import Any
 
+from celery import current_task
 from django.apps import apps
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from stack.django_tasks import CeleryBackend, results
 from stack.django_tasks.api import InvalidTask, Status, Task, TaskContext, TaskError, normalize_json
 from stack.django_tasks.api import task_finished as finished
 from stack.django_tasks.api import task_started as started
+from stack.state import spared
 
 
 def execute(call: dict[str, Any], request: Any) -> Any:
@@ -40,6 +42,8 @@ def execute(call: dict[str, Any], request: Any) -> Any:
         context = [TaskContext(task_result=result)] if task.takes_context else []
         value = normalize_json(task.call(*context, *result.args, **result.kwargs))
     except Exception as problem:
+        if requeued := spared.instead_of(current_task, request, problem):
+            raise requeued from problem  # an outage of the database: it runs again, and nothing has finished
         kind = type(problem)
         path = f"{kind.__module__}.{kind.__qualname__}"
         result.errors.append(TaskError(exception_class_path=path, traceback="".join(format_exception(problem))))

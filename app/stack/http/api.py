@@ -1,6 +1,7 @@
 """The HTTP API: the stack's routers and the project's, behind one guard, with one shape of errors."""
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from ninja.errors import HttpError, ValidationError
 
@@ -11,6 +12,7 @@ from stack.http.guarded import GuardedAPI
 from stack.http.json_body import BodyParser, Renderer
 from stack.http.places import API
 from stack.runtime.env import get
+from stack.state import outages
 from stack.state.problems import describe, listed
 
 api = GuardedAPI(
@@ -45,6 +47,14 @@ def _too_deep(request: HttpRequest, problem: RecursionError) -> HttpResponse:
 
 for _outage in OUTAGE:
     api.add_exception_handler(_outage, outage)
+
+
+@api.exception_handler(DatabaseError)
+def _database_error(request: HttpRequest, problem: DatabaseError) -> HttpResponse:
+    # One that takes no writes is an InternalError of Django's, as other things are.
+    if outages.of(problem) is None:
+        raise problem
+    return outage(request, problem)
 
 
 @api.exception_handler(RuntimeError)

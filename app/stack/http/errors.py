@@ -1,13 +1,14 @@
 """The one shape of every error below the API, {"error": {"code", "message"}}; an outage is a 503, never a 500."""
 
 import redis
-from django.db import InterfaceError
+from django.db import InterfaceError, InternalError
 from django.db import OperationalError as DatabaseDown
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from kombu.exceptions import OperationalError
 
 from stack.broker.refusals import what_redis_said
+from stack.state import outages
 
 CODES = {
     400: "bad_request",
@@ -57,5 +58,8 @@ def outage(request: HttpRequest, problem: Exception | type[Exception], advice: s
         code, message, seconds = said
         # To try again at once helps only where Redis refuses for now.
         return error(503, code, message if seconds > 5 and advice is AGAIN else f"{message} {advice}", seconds)
-    what = "The database" if isinstance(problem, DatabaseDown | InterfaceError) else "Redis"
+    found = outages.of(problem) if isinstance(problem, Exception) else None
+    if found and found.kind == outages.READ_ONLY:
+        return error(503, "backend_down", f"The database takes no writes. {advice}", 5)
+    what = "The database" if found or isinstance(problem, DatabaseDown | InterfaceError | InternalError) else "Redis"
     return error(503, "backend_down", f"{what} does not answer. {advice}", 5)

@@ -8,6 +8,7 @@ from typing import Any
 import ninja
 from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, re_path
@@ -15,6 +16,7 @@ from ninja.openapi.urls import get_root_url
 from ninja.operation import Operation, PathView
 
 from stack.http import pages
+from stack.http.database import bounded
 from stack.http.errors import in_shape
 from stack.http.guard import FAULTS, MULTIPART, Guard, Takes, fault
 from stack.http.limits import FORM_OVERHEAD, LARGEST, MAX_BODY
@@ -74,7 +76,8 @@ class GuardedAPI(ninja.NinjaAPI):
             @wraps(view)
             async def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
                 try:
-                    return in_shape(request, guard(request) or await view(request, *args, **kwargs))
+                    with bounded():
+                        return in_shape(request, guard(request) or await view(request, *args, **kwargs))
                 except FAULTS as problem:
                     return in_shape(request, fault(request, problem))
         else:
@@ -82,11 +85,14 @@ class GuardedAPI(ninja.NinjaAPI):
             @wraps(view)
             def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
                 try:
-                    return in_shape(request, guard(request) or view(request, *args, **kwargs))
+                    with bounded():
+                        return in_shape(request, guard(request) or view(request, *args, **kwargs))
                 except FAULTS as problem:
                     return in_shape(request, fault(request, problem))
 
         guarded.guard = guard
+        if public:
+            guarded._non_atomic_requests = set(connections)  # they show no data
         # The check of the Origin stands for Django's own, which would read the body of a form to find its token.
         guarded.csrf_exempt = True
         guarded.login_required = False  # nor is the token a login of Django's (LoginRequiredMiddleware)

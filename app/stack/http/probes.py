@@ -34,7 +34,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     failed = [name for name in checks if not asked[name].done() or asked[name].exception()]
     missing = [part for name in failed for part in (("broker", "results") if name == "redis" else (name,))]
     if missing:
-        return JsonResponse({"status": "unavailable", "missing": missing}, status=503)
+        return JsonResponse({"status": "unavailable", "missing": missing}, status=503, headers={"Retry-After": "5"})
     return JsonResponse({"status": "ok", "missing": []})
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
+from django.db import connections
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import get_script_prefix
 from django.views.decorators.csrf import csrf_exempt
@@ -27,6 +28,7 @@ def _open(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest]
     """
     opened: Any = csrf_exempt(require_safe(view))
     opened.login_required = False
+    opened._non_atomic_requests = set(connections)  # ATOMIC_REQUESTS would need the database for a page without data
     opened.is_place = True  # see places.py
     return opened
 

@@ -3,8 +3,8 @@
 Celery answers PENDING for an id it has never seen. The record tells a queued task from an unknown one, and
 carries the claim that decides between a worker that starts the task and a caller who revokes it.
 
-Fields: name, queued_at, retries, claim ("started" or "revoked"), started_at. Times are Unix seconds. Where the
-project keeps no result, also state, done_at and error (JSON). The record is written with the message, in one
+Fields: name, queued_at, retries, claim ("started" or "revoked"), started_at, outages. Times are Unix seconds. Where
+the project keeps no result, also state, done_at and error (JSON). The record is written with the message, in one
 transaction (stack/broker/publishing.py), and expires RESULT_EXPIRES after the task last moved or was due.
 """
 
@@ -112,6 +112,20 @@ def claimed(task_id: str, patient: bool = False) -> str | None:
     """The claim on a task, or None where nobody has claimed it."""
     claim: str | None = client(patient).hget(key(task_id), "claim")
     return claim
+
+
+def unclaim(task_id: str) -> None:
+    """Note that a task which had started waits in its queue again."""
+    client(patient=True).hdel(key(task_id), "claim", "started_at")
+
+
+def met_outage(task_id: str) -> int:
+    """Count an outage that a task met while the database answered; returns how many those are."""
+    pipe = client(patient=True).pipeline(transaction=True)
+    pipe.hincrby(key(task_id), "outages", 1)
+    pipe.expire(key(task_id), lasts())
+    met: int = pipe.execute()[0]
+    return met
 
 
 def read(task_id: str) -> dict[str, Any] | None:

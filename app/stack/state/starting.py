@@ -16,7 +16,7 @@ from celery.app.task import Context
 from celery.backends.base import DisabledBackend
 from celery.exceptions import Ignore
 
-from stack.state import records
+from stack.state import records, spared
 from stack.state.schemas import Misfit, misfit
 
 _build_tracer = trace.build_tracer
@@ -26,9 +26,9 @@ apps: set[int] = set()  # the apps whose tasks start so, by their id(): a proces
 @wraps(_build_tracer)
 def build_tracer(name: str, task: Any, *args: Any, **options: Any) -> Any:
     """As Celery's, with the stack's tracer around what it returns."""
-    run = _build_tracer(name, task, *args, **options)
     if id(task.app) not in apps:
-        return run
+        return _build_tracer(name, task, *args, **options)
+    run = _build_tracer(name, task, *args, **options | {"Info": spared.Info})
     eager, propagate = options.get("eager", False), options.get("propagate", False)
 
     def trace_task(task_id: str, args: Any, kwargs: Any, request: Any = None) -> Any:
@@ -40,6 +40,10 @@ def build_tracer(name: str, task: Any, *args: Any, **options: Any) -> Any:
         if not may_start:
             return _ignore()
         answer = run(task_id, args, kwargs, request)
+        if answer.info and isinstance(ended := answer.info.retval, spared.Requeued):
+            spared.release(task, task_id, context)
+            # Of an error outside the task's own code, as in storing its state, Celery returns the error itself.
+            return answer._replace(retval=spared.as_info(ended))
         if not eager and not keeps_result(task, context):
             _note_end(task_id, answer)
         return answer
@@ -110,6 +114,7 @@ def _note_end(task_id: str, answer: Any) -> None:
 def install(app: Celery) -> None:
     """Have the tasks of `app` start this way, in every pool; a unit test fails when Celery makes tracers elsewhere."""
     apps.add(id(app))
+    spared.install()
     trace.build_tracer = build_tracer
     # The worker's consumer takes the name when it is imported, the pool's processes and `apply` when they need it.
     if consumer := sys.modules.get("celery.worker.consumer.consumer"):

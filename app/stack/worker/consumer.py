@@ -8,6 +8,7 @@ import redis
 from celery.worker import consumer
 
 from stack.state import records
+from stack.worker.paused import paused
 
 logger = logging.getLogger(__name__)
 PATIENCE = 600  # seconds after it was queued; then no version will come that knows a task, and it fails as ever
@@ -16,6 +17,9 @@ PAUSE = 1.0  # seconds that a worker keeps a task it does not know before others
 
 class Consumer(consumer.Consumer):
     """Connects again soon after an outage, and requeues a task that it does not know: another worker may know it."""
+
+    def __init__(self, on_task_request: Any, *args: Any, **options: Any):
+        super().__init__(paused.gate(on_task_request), *args, **options)
 
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's, with pauses of 3 s at most: its own grow to 30 s, in which Redis is back and nobody works."""

@@ -26,6 +26,8 @@ from stack.runtime.env import environment, get, heartbeat_path, loop_limit
 from stack.runtime.heartbeat import Heartbeat, install
 from stack.runtime.serving import verify
 from stack.worker import outcomes, queues
+from stack.worker import paused as databases
+from stack.worker.paused import paused
 from stack.worker.presence import Presence, about
 from stack.worker.requeue import Requeue, requeue_all
 from stack.worker.shutdown import GreenShutdown, Phase, Shutdown
@@ -58,6 +60,7 @@ class Supervision(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:
         install(self.heartbeat)
         outcomes.install()
+        databases.install()
         self.presence.start()
         atexit.register(self._at_exit, os.getpid())
 
@@ -76,8 +79,9 @@ class Supervision(bootsteps.StartStopStep):
         def turn() -> Any:
             self.idle.turn()
             self._look_at_the_channel()
+            paused.turn()
             if self.shutdown.phase is Phase.WORKING:
-                self.heartbeat.turn(why_not_ready(self.worker) or "ready")
+                self.heartbeat.turn(why_not_ready(self.worker) or paused.why or "ready")
             elif self.shutdown.must_end_now(self.requeue.channel):
                 self.requeue.drain()
                 requeue_all(self.worker)
@@ -107,6 +111,7 @@ class Supervision(bootsteps.StartStopStep):
         self.requeue.try_again()
         if tasks.channel is not self.requeue.channel:
             self._wait_shorter(connection, tasks.channel)
+            paused.close(tasks.channel)
             self.requeue.use(tasks.channel)
             self.cancelled = None
         if self.shutdown.phase is not Phase.WORKING and self.cancelled is not tasks:
@@ -122,7 +127,8 @@ class Supervision(bootsteps.StartStopStep):
         drain = connection.drain_events
 
         def drain_events(timeout: float | None = None, **options: Any) -> Any:
-            soon = self.shutdown.phase is not Phase.WORKING or not channel.qos.can_consume()
+            full = not paused and not channel.qos.can_consume()
+            soon = self.shutdown.phase is not Phase.WORKING or full
             return drain(timeout=min(timeout or 0.02, 0.02) if soon else timeout, **options)
 
         connection.drain_events = drain_events
