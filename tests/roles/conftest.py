@@ -42,7 +42,8 @@ class Redis:
         self.folder, self.port = folder, free_port()
         self.start()
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
+        """Return when it answers; `more` are options of redis-server."""
         program = subprocess.check_output(
             [sys.executable, PROJECT / "deploy/redis_server.py", "--find"], text=True
         ).strip()
@@ -57,6 +58,7 @@ class Redis:
             "127.0.0.1",
             "--appendfsync",
             "no",  # a stop writes all; waiting for the disk beside other tests would hold it up
+            *more,
         ]
         with (self.folder / "redis.log").open("a") as log:
             self.process = Process([program, str(PROJECT / "k8s/base/redis.conf"), *options], stdout=log)

@@ -12,6 +12,7 @@ from celery._state import get_current_worker_task
 from celery.app import amqp, routes
 from kombu.exceptions import OperationalError
 
+from stack.broker.comeback import sending
 from stack.broker.connections import answered, client
 from stack.runtime import names
 
@@ -82,7 +83,8 @@ class Sender(amqp.AMQP):
                 options["headers"] = {key: value for key, value in headers.items() if key != MARK}
             while True:
                 try:
-                    return send(producer, name, message, *args, **options)
+                    with sending():
+                        return send(producer, name, message, *args, **options)
                 except OperationalError as error:
                     # kombu tries for a few seconds. A task that sends another has until Redis is back, or an outage
                     # would make it fail; a request has not.

@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Field, Path, Query, Schema
 from ninja.errors import HttpError
 
+from stack.broker.comeback import sending
 from stack.http.canvas_calls import CanvasCall, Kind, planned, size_of
 from stack.http.errors import OUTAGE, outage
 from stack.http.guarded import Router
@@ -42,6 +43,7 @@ class CanvasState(Schema):
 
 
 @router.post("/{canvas}", response={202: CanvasRef, 422: Problem, 429: Problem, 503: Problem})
+@sending()
 def send(
     request: HttpRequest, response: HttpResponse, kind: Annotated[Kind, Path(alias="canvas")], call: CanvasCall
 ) -> Any:

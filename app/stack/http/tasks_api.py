@@ -13,6 +13,7 @@ from kombu.utils.uuid import uuid
 from ninja import Field, Header, Path, Query, Schema
 from ninja.errors import HttpError
 
+from stack.broker.comeback import sending
 from stack.http import idempotency
 from stack.http.guarded import Router
 from stack.http.offered import offered_task
@@ -104,6 +105,7 @@ def _counters() -> Any:
 
 
 @router.post("/{task}", response={202: TaskRef, 404: Problem, 409: Problem, 422: Problem, 429: Problem, 503: Problem})
+@sending()
 def submit(
     request: HttpRequest,
     response: HttpResponse,
