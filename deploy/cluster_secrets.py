@@ -2,16 +2,29 @@
 
 import hashlib
 import json
-import re
 import runpy
 import secrets
 import time
 
 from checkout import PROJECT, Stop
-from kube import READY_WITHIN, kubectl, namespace, rendered
+from kube import (
+    NAME,
+    READY_WITHIN,
+    a_pod,
+    kubectl,
+    namespace,
+    objects,
+    of_role,
+    pods,
+    reference,
+    role_of,
+    secret_name,
+    workloads,
+)
 from secret_readers import DATABASE_USERS, READERS
 
-KEYS = runpy.run_path(str(PROJECT / "k8s" / "base" / "make_secrets.py"))["KEYS"]
+PROVIDER = "Change the password at its provider, then in the Secret, and restart who reads it"
+JOB = runpy.run_path(str(PROJECT / "k8s" / "base" / "make_secrets.py"))
 
 
 def rotate(key: str) -> None:
@@ -21,9 +34,12 @@ def rotate(key: str) -> None:
         Stop: there is no such key, or a step failed; the text says which.
     """
     space = ("--namespace", namespace())
-    keys = own_keys(space)
+    keys = own_keys()
+    if kinds().get(key) == "given":
+        raise Stop(f"{key} is given. {PROVIDER}")
     if key not in keys:
         raise Stop(f"{key!r} is no key of the stack's own; those are: {', '.join(keys)}")
+    refuse_others(space, key)
     user, new = key.removesuffix("_redis_password"), secrets.token_urlsafe(50)
     # Before the Secret changes: it may hold the only copy of a password that somebody else's server knows.
     if key in DATABASE_USERS:
@@ -33,7 +49,7 @@ def rotate(key: str) -> None:
     elif user != key:
         in_redis(space, f"ACL SETUSER {user} #{digest(new)}")
     patch = json.dumps({"stringData": {key: new}})
-    kubectl(*space, "patch", "secret", "app-secrets", "--patch-file", "/dev/stdin", text=patch)
+    kubectl(*space, "patch", "secret", secret_name(), "--patch-file", "/dev/stdin", text=patch)
     if key in DATABASE_USERS:
         # PostgreSQL knows one password: until the roles are new, a new connection of theirs fails.
         in_database(space, f"ALTER ROLE {DATABASE_USERS[key]} PASSWORD '{new}';")
@@ -49,53 +65,64 @@ def rotate(key: str) -> None:
     print(f"{key} is new, and the old one is worth nothing")
 
 
-def own_keys(space: tuple[str, ...]) -> list[str]:
-    """The keys of the Secret that this stack knows the use of; yours may hold others."""
-    data = json.loads(kubectl(*space, "get", "secret", "app-secrets", "-o", "json"))["data"]
-    return sorted(data.keys() & set(KEYS))
+def own_keys() -> list[str]:
+    """The keys that the overlay's pods read and the stack may make; your Secret may hold others."""
+    return sorted(key for key, kind in kinds().items() if kind == "random" and key != JOB["ADDRESS"])
+
+
+def kinds() -> dict[str, str]:
+    """Each key of the Secret that the overlay's pods read, and whether it is `random` or `given`."""
+    lists = [item for item in objects() if item["metadata"].get("labels", {}).get(NAME) == "secret-keys"]
+    return {key: kind for item in lists for key, kind in item["data"].items()}
+
+
+def refuse_others(space: tuple[str, ...], key: str) -> None:
+    """End where another writes the Secret: what is changed here, he would change back.
+
+    Raises:
+        Stop: somebody does, or the Secret lacks the key.
+    """
+    found = json.loads(kubectl(*space, "get", "secret", secret_name(), "-o", "json"))
+    if owner := JOB["owner_of"](found):
+        raise Stop(f"the Secret {secret_name()} is {owner}: change {key} there, then restart who reads it")
+    if key not in found.get("data", {}):
+        raise Stop(f"the Secret {secret_name()} has no {key} yet: make up TARGET=k8s makes it")
 
 
 def restart(space: tuple[str, ...], roles: tuple[str, ...]) -> None:
     """Roll out anew every Deployment of these roles, those of further queues too, all at once; wait for the last of
     the old pods, since those that are stopping still use what they were started with."""
-    old, names, grace = [], [], 0
+    ours = [item for item in workloads("Deployment") if role_of(item) in roles]
+    names, there = [reference(item) for item in ours], pods()
+    grace = max((item["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] for item in ours), default=0)
     # Those that were evicted or have ended stay in the list for ever.
-    alive = "--field-selector=status.phase!=Failed,status.phase!=Succeeded"
-    for item in json.loads(kubectl(*space, "get", "deployment", "-o", "json"))["items"]:
-        labels = item["spec"]["selector"]["matchLabels"]
-        if labels.get("app.kubernetes.io/name") in roles:
-            label = ",".join(f"{name}={value}" for name, value in labels.items())
-            old += kubectl(*space, "get", "pods", "-l", label, alive, "-o", "name").split()
-            grace = max(grace, item["spec"]["template"]["spec"]["terminationGracePeriodSeconds"])
-            names.append(f"deployment/{item['metadata']['name']}")
-            print(f"restarting {names[-1]} ...", flush=True)
-            kubectl(*space, "rollout", "restart", names[-1])
+    alive = [pod for name in names for pod in there[name] if pod["status"]["phase"] not in ("Failed", "Succeeded")]
+    old = [f"pod/{pod['metadata']['name']}" for pod in alive]
+    for name in names:
+        print(f"restarting {name} ...", flush=True)
+        kubectl(*space, "rollout", "restart", name)
     for name in names:
         kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
     if old:
         kubectl(*space, "wait", "--for=delete", *old, f"--timeout={READY_WITHIN + grace}s")
 
 
-def in_pod(space: tuple[str, ...], pod: str, script: str, text: str) -> str:
+def in_pod(space: tuple[str, ...], name: str, script: str, text: str) -> str:
     """What a script in the pod of Redis or PostgreSQL says; the text goes over standard input, on no command line."""
     # A pod may be left of an overlay that had one: an `apply` takes nothing away.
-    ours = rf"^kind: StatefulSet\nmetadata:\n(?:  .*\n)*?  name: {pod.partition('-')[0]}$"
-    if not re.search(ours, rendered(), re.MULTILINE) or not kubectl(*space, "get", "pod", pod, "--ignore-not-found"):
-        raise Stop(
-            f"there is no pod {pod} that could be told the new password. If yours is a managed service, change "
-            "the password at its provider, then edit the Secret app-secrets and restart who reads it"
-        )
-    return kubectl(*space, "exec", "-i", pod, "-c", "app", "--", "sh", "-c", script, text=text).strip()
+    if not of_role(name):
+        raise Stop(f"there is no {name} here that could be told the new password. {PROVIDER}")
+    return kubectl(*space, "exec", "-i", a_pod(name), "-c", "app", "--", "sh", "-c", script, text=text).strip()
 
 
 def in_database(space: tuple[str, ...], statement: str) -> None:
-    in_pod(space, "db-0", "exec psql -qU postgres -v ON_ERROR_STOP=1", statement)
+    in_pod(space, "db", "exec psql -qU postgres -v ON_ERROR_STOP=1", statement)
 
 
 def in_redis(space: tuple[str, ...], command: str) -> None:
     script = "REDISCLI_AUTH=$(cat /run/secrets/admin_redis_password) exec redis-cli --user admin"
     # Saved too: a container that starts again in this pod reads the file that the pod was started with.
-    answer = in_pod(space, "redis-0", script, f"{command}\nACL SAVE\n")
+    answer = in_pod(space, "redis", script, f"{command}\nACL SAVE\n")
     if answer.split() != ["OK", "OK"]:
         raise Stop(f"Redis answers: {answer}")
 
@@ -107,7 +134,7 @@ def in_cache(space: tuple[str, ...], change: str) -> None:
         'read -r change && cd /run/redis && text=$(sed "$change" users.acl) && printf "%s\\n" "$text" > users.acl && '
         "REDISCLI_AUTH=$(cat /run/secrets/cache_password) redis-cli ACL LOAD"
     )
-    answer = in_pod(space, "cache-0", script, change + "\n")
+    answer = in_pod(space, "cache", script, change + "\n")
     if answer != "OK":
         raise Stop(f"the cache answers: {answer}")
 
@@ -116,7 +143,7 @@ def wait_for_file(space: tuple[str, ...], wanted: str) -> None:
     """Wait until kubelet has put the changed Secret into the pod of Redis."""
     file = "/run/secrets/admin_redis_password"
     end = time.monotonic() + 180
-    while kubectl(*space, "exec", "redis-0", "-c", "app", "--", "sha256sum", file).split()[0] != wanted:
+    while kubectl(*space, "exec", a_pod("redis"), "-c", "app", "--", "sha256sum", file).split()[0] != wanted:
         if time.monotonic() > end:
             raise Stop(
                 "the pod of Redis still sees the old password; it takes both, so nothing is broken: run it again"

@@ -11,6 +11,7 @@ from tests.e2e.compose import Compose
 pytestmark = pytest.mark.slow
 
 FIRST, SECOND = "sk_live_the_first", "sk_live_the_second"
+MAPS, MAIL = "the key that a variable names", "p/of+mail"
 DJANGO = ("web", "worker", "beat")
 EXTENSIONS = "k8s/components/postgres/extensions.sql"
 
@@ -21,10 +22,12 @@ def shop() -> Iterator[Compose]:
         COMPOSE_PROFILES="cache",
         CACHE_URL="redis://cache:6379/0",
         SHOP_COLOUR="red",
-        STRIPE_KEY_FILE="/run/secrets/stripe_key",
+        MAPS_KEY_FILE="/run/secrets/maps_key",
+        EMAIL_URL="smtp+tls://shop@mail.example.com:587",
     )
     try:
-        (target.root / "docker" / "secrets" / "stripe_key").write_text(FIRST + "\n")
+        for name, text in {"STRIPE_KEY": FIRST, "maps_key": MAPS, "EMAIL_PASSWORD": MAIL}.items():
+            (target.root / "docker" / "secrets" / name).write_text(text + "\n")
         yield target
     finally:
         target.remove()
@@ -60,21 +63,33 @@ def test_an_error_in_the_extensions_fails_the_first_start(shop: Compose) -> None
 def test_variables_and_secrets_reach_each_role_that_runs_the_code(shop: Compose) -> None:
     for role in DJANGO:
         seen = environment(shop, role)
-        assert (seen["SHOP_COLOUR"], seen["STRIPE_KEY"]) == ("red", FIRST), role
+        assert (seen["SHOP_COLOUR"], seen["STRIPE_KEY"], seen["MAPS_KEY"]) == ("red", FIRST, MAPS), role
+        assert seen["STRIPE_KEY_FILE"] == "/run/secrets/STRIPE_KEY", role
     code = "import os; print(os.environ['STRIPE_KEY'], os.environ['SHOP_COLOUR'])"
     run = ("run", "--rm", "-T", "--no-deps", "--entrypoint", "python", "migrate", "app/manage.py", "shell")
     assert shop.compose(*run, "--no-imports", "-c", code).strip() == f"{FIRST} red"
 
-    assert "STRIPE_KEY" not in environment(shop, "flower")
-    for role in ("proxy", "redis", "cache", "db"):
-        assert {"SHOP_COLOUR", "STRIPE_KEY", "STRIPE_KEY_FILE"} & environment(shop, role).keys() == set(), role
-    # Whoever may look at containers, and not into them, does not see it.
-    assert all(FIRST not in str(shop.inspect(container)) for container in shop.containers(stopped=True))
-    assert all(FIRST not in shop.logs(role) for role in DJANGO)
+    for role in ("flower", "proxy", "redis", "cache", "db"):
+        seen = environment(shop, role)
+        assert {"STRIPE_KEY", "STRIPE_KEY_FILE", "MAPS_KEY", "EMAIL_PASSWORD"} & seen.keys() == set(), role
+        assert ("SHOP_COLOUR" in seen) is (role == "flower"), role
+        files = set(shop.exec(role, "ls", "/run/secrets").split()) if role != "proxy" else set()
+        assert files & {"STRIPE_KEY", "maps_key", "EMAIL_PASSWORD"} == set(), role
+    # Whoever may look at containers, and not into them, does not see them.
+    looked_at = [str(shop.inspect(container)) for container in shop.containers(stopped=True)]
+    for text in (FIRST, MAPS, MAIL):
+        assert all(text not in seen for seen in looked_at)
+        assert all(text not in shop.logs(role) for role in DJANGO)
+
+
+def test_the_password_of_mail_is_a_file_too(shop: Compose) -> None:
+    code = "from django.conf import settings as s; print(s.EMAIL_HOST, s.EMAIL_HOST_USER, s.EMAIL_HOST_PASSWORD)"
+    for role in ("web", "worker"):
+        assert seen_by(shop, role, code) == f"mail.example.com shop {MAIL}", role
 
 
 def test_what_one_role_caches_another_one_finds(shop: Compose) -> None:
-    seen_by(shop, "web", "from django.core.cache import cache; cache.set('from', 'the web')")
+    seen_by(shop, "web", "from django.core.cache import cache; cache.set('from', 'the web', None)")
     for role in ("worker", "beat"):
         assert seen_by(shop, role, "from django.core.cache import cache; print(cache.get('from'))") == "the web"
     script = "REDISCLI_AUTH=$(cat /run/secrets/cache_password) redis-cli info memory"
@@ -99,11 +114,11 @@ def test_a_rotated_password_of_the_cache_empties_nothing(shop: Compose) -> None:
 
 
 def test_a_changed_secret_of_the_project_reaches_all_its_readers(shop: Compose) -> None:
-    done = shop.run("make", "rotate-secret", "NAME=web/stripe_key")
-    assert "web/stripe_key is your own: change docker/secrets/stripe_key first" in done.stderr
+    done = shop.run("make", "rotate-secret", "NAME=web/STRIPE_KEY")
+    assert "web/STRIPE_KEY is your own: change docker/secrets/STRIPE_KEY first" in done.stderr
 
-    (shop.root / "docker" / "secrets" / "stripe_key").write_text(SECOND + "\n")
-    done = shop.run("make", "rotate-secret", "NAME=web/stripe_key")
+    (shop.root / "docker" / "secrets" / "STRIPE_KEY").write_text(SECOND + "\n")
+    done = shop.run("make", "rotate-secret", "NAME=web/STRIPE_KEY")
     assert done.returncode == 0, done.stdout + done.stderr
     assert SECOND not in done.stdout + done.stderr
     assert {role: environment(shop, role)["STRIPE_KEY"] for role in DJANGO} == dict.fromkeys(DJANGO, SECOND)

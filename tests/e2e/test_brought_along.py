@@ -5,18 +5,20 @@ import pytest
 
 from tests.e2e.supervisor import Supervisor
 
-KEY = "sk_live_of_this_test"
-ENV = "SHOP_COLOUR=red\nSTRIPE_KEY_FILE=run/secrets/stripe_key"
+KEY, MAPS = "sk_live_of_this_test", "the key that a variable names"
+ENV = "SHOP_COLOUR=red\nMAPS_KEY_FILE=run/secrets/maps_key"
 
 
 @pytest.mark.slow
 def test_a_role_has_the_projects_own_and_does_not_start_without(vm: Supervisor) -> None:
-    secret = vm.root / "run" / "secrets" / "stripe_key"
+    secret, named = (vm.root / "run" / "secrets" / name for name in ("STRIPE_KEY", "maps_key"))
     secret.write_text(KEY + "\n")
+    named.write_text(MAPS + "\n")
     try:
         with vm.restarted_with("beat", ENV):
             process = psutil.Process(vm.pid("beat"))
-            assert (process.environ()["SHOP_COLOUR"], process.environ()["STRIPE_KEY"]) == ("red", KEY)
+            seen = process.environ()
+            assert (seen["SHOP_COLOUR"], seen["STRIPE_KEY"], seen["MAPS_KEY"]) == ("red", KEY, MAPS)
             assert KEY not in " ".join(process.cmdline())
             code = "import os; print(os.environ['SHOP_COLOUR'], os.environ['STRIPE_KEY'])"
             assert vm.manage("shell", "--no-imports", "-c", code) == f"red {KEY}\n"
@@ -28,3 +30,4 @@ def test_a_role_has_the_projects_own_and_does_not_start_without(vm: Supervisor) 
             assert KEY not in vm.logs()
     finally:
         secret.unlink()
+        named.unlink()

@@ -30,6 +30,30 @@ def test_a_file_in_a_folder_of_secrets_is_the_text_of_its_variable(key: Path) ->
     assert project_variables("flower", {"STRIPE_KEY_FILE": str(key)}) == {}
 
 
+def test_a_file_of_a_variables_name_is_that_variable_and_no_other_is(key: Path) -> None:
+    (key.parent / "PAY_KEY").write_text("pay_1\n")
+    (key.parent / "WEB").mkdir()
+    (key.parent / "Readme.md").write_text("no secret")
+    env = {"SECRETS_DIR": str(key.parent)}
+    found = {"PAY_KEY": "pay_1", "PAY_KEY_FILE": str(key.parent / "PAY_KEY")}
+    assert project_variables("worker", env) == found
+    assert project_variables("flower", env) == {}
+    assert project_variables("web", {"RUN_DIR": str(key.parent.parent)}) == found, "where `make up` has its own"
+    assert project_variables("web", env | found) == {"PAY_KEY": "pay_1"}, "as in a process that a role has started"
+    with pytest.raises(BadValue, match="PAY_KEY and PAY_KEY_FILE are both set"):
+        project_variables("web", env | {"PAY_KEY": "pay_2"})
+    with pytest.raises(BadValue, match="take one of them out"):
+        project_variables("web", env | {"PAY_KEY_FILE": str(key)})
+
+
+def test_a_mail_server_with_a_password_may_be_one_file(key: Path) -> None:
+    (key.parent / "EMAIL_URL").write_text("smtp+tls://shop:p@mail.example.com:587")
+    env = WHOLE | {"SECRETS_DIR": str(key.parent)}
+    assert problems("worker", env) == []
+    (key.parent / "EMAIL_URL").write_text("mail.example.com:p")
+    assert [reason for reason in problems("worker", env) if reason.startswith("EMAIL_URL: it must be smtp")]
+
+
 def test_a_relative_path_counts_from_the_projects_folder() -> None:
     assert secret_files({"STRIPE_KEY_FILE": "run/secrets/stripe_key"}) == {
         "STRIPE_KEY": f"{PROJECT_DIR}/run/secrets/stripe_key"
@@ -122,3 +146,16 @@ def test_settings_that_are_imported_by_hand_find_them_too(key: Path, monkeypatch
         export({"STRIPE_KEY_FILE": str(key), "COLOUR": "red"})
     assert (os.environ["STRIPE_KEY"], os.environ["COLOUR"]) == ("sk_live_1", "red")
     monkeypatch.delenv("STRIPE_KEY_FILE")
+
+
+@pytest.mark.parametrize("content", ["sk_live_2", None], ids=["changed", "taken out"])
+def test_a_running_role_keeps_a_secret_whose_file_has_changed(
+    key: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    """As a web server's process that is started anew: it has what the role was started with, like its neighbours."""
+    env = {"SERVICE_ROLE": "web", "STRIPE_KEY": "sk_live_1", "STRIPE_KEY_FILE": str(key)}
+    key.write_text(content) if content else key.unlink()
+    for name in env:
+        monkeypatch.setenv(name, "")
+    export(env)
+    assert os.environ["STRIPE_KEY"] == "sk_live_1"

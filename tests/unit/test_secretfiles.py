@@ -95,3 +95,60 @@ def test_a_key_of_several_lines_leaves_no_line_as_an_old_password(tmp_path: Path
     assert sorted(secretfiles.make(tmp_path / "secrets", own)) == sorted(f"{role}/signing_key" for role in DJANGO)
     assert (tmp_path / "secrets" / "web" / "signing_key").read_text() == "-----BEGIN\ndef\n-----END"
     assert all("abc" not in path.read_text() for path in (tmp_path / "secrets").glob("*/*.old"))
+
+
+def test_a_version_that_needs_one_more_makes_it_and_changes_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "run" / "secrets"
+    secretfiles.make(folder)
+    before = {path: path.read_text() for path in folder.glob("*/*")}
+    monkeypatch.setitem(secretfiles.FILES, "worker", (*secretfiles.FILES["worker"], "new_password"))
+    assert secretfiles.make(folder) == ["worker/new_password"]
+    new = folder / "worker" / "new_password"
+    assert len(new.read_text()) >= 50
+    assert {path: path.read_text() for path in folder.glob("*/*") if path != new} == before
+
+
+@as_root
+def test_in_containers_a_new_one_is_made_beside_the_present_ones(
+    tmp_path: Path, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "secrets"
+    secretfiles.make(folder, own)
+    before = {path: path.read_text() for path in folder.glob("*/*")}
+    monkeypatch.setitem(secretfiles.CONTAINER_FILES, "db", (*secretfiles.CONTAINER_FILES["db"], "new_password"))
+    assert secretfiles.make(folder, own) == ["db/new_password"]
+    new = folder / "db" / "new_password"
+    assert (new.stat().st_uid, oct(new.stat().st_mode)[-3:]) == (999, "400")
+    assert {path: path.read_text() for path in folder.glob("*/*") if path != new} == before
+
+
+@as_root
+def test_a_secret_of_the_project_that_is_taken_out_is_gone(tmp_path: Path, own: Path) -> None:
+    (own / "STRIPE_KEY").write_text("sk")
+    (own / "stripe_key").write_text("sk")
+    secretfiles.make(tmp_path / "secrets", own)
+    assert len(list((tmp_path / "secrets").glob("*/STRIPE_KEY"))) == len(DJANGO)
+    (own / "STRIPE_KEY").unlink()
+    secretfiles.make(tmp_path / "secrets", own)
+    assert not list((tmp_path / "secrets").glob("*/STRIPE_KEY"))
+    assert len(list((tmp_path / "secrets").glob("*/stripe_key"))) == len(DJANGO), "named by a variable, or by nobody"
+
+
+@as_root
+def test_a_secret_that_is_added_to_a_running_stack_can_be_rolled_out(tmp_path: Path, own: Path) -> None:
+    """As by `docker compose up`, which gives the roles' folders the file, and does not start the roles anew."""
+    folder = tmp_path / "secrets"
+    (own / "MAPS_KEY").write_text("there from the start")
+    secretfiles.make(folder, own)
+    assert not list(folder.glob("*/*.old"))
+
+    (own / "STRIPE_KEY").write_text("sk")
+    assert command(tmp_path).returncode == 0
+    for words in (("--rotate", "web/STRIPE_KEY"), ("--finish", "web/STRIPE_KEY")):
+        done = command(tmp_path, *words)
+        assert done.returncode == 0, done.stderr
+    assert (folder / "web" / "STRIPE_KEY").read_text() == "sk"
+    assert "is your own" in command(tmp_path, "--rotate", "web/STRIPE_KEY").stderr
+    assert not list(folder.glob("*/*.old"))

@@ -12,6 +12,8 @@ APP_DIR = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file
 PROJECT_DIR = os.path.dirname(APP_DIR)
 ENV_FILE = os.path.join(PROJECT_DIR, ".env")
 
+# Where things are: their values may name other variables.
+_PLACES = ("REDIS_URL", "DATABASE_URL", "CACHE_URL", "ALLOWED_HOSTS")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -27,7 +29,7 @@ def environment(path=ENV_FILE, base=None):
         base: mapping to use in place of `os.environ`.
 
     Returns:
-        dict of str to str. A missing file counts as empty.
+        dict of str to str. A missing file counts as empty. In the addresses, $(NAME) is the variable of that name.
 
     Raises:
         BadValue: the file is not UTF-8.
@@ -45,7 +47,22 @@ def environment(path=ENV_FILE, base=None):
     except UnicodeDecodeError:
         raise BadValue(f"{path} is not UTF-8: save it as UTF-8 (PowerShell: `Set-Content -Encoding utf8`).") from None
     values.update(os.environ if base is None else base)
+    for name in _PLACES:
+        if "$(" in values.get(name, ""):
+            values[name] = _with_names(values[name], values)
     return values
+
+
+def _with_names(text, values):
+    """`text` with each $(NAME) replaced by that variable, as Kubernetes does in a container's own `env`.
+
+    It does not do so in what comes from a ConfigMap, where the names of the Services stand beside the addresses.
+    """
+    head, *rest = text.split("$(")
+    for part in rest:
+        name, end, tail = part.partition(")")
+        head += values[name] + tail if end and name in values else "$(" + part
+    return head
 
 
 def get(name, env):

@@ -96,12 +96,17 @@ def problems(role, env):
 
     # Of packages, not of variables; but one that does not fit ends in a traceback that names neither.
     found = versions()
+    try:
+        # Some of the stack's own variables may be files too, as the address of a mail server with its password.
+        env = env | project_variables(role, env)
+    except BadValue as error:
+        found.append(str(error))
     for name in needs(role):
         try:
             get(name, env)
         except BadValue as error:
             found.append(str(error))
-    for read in (redis_url, project_variables, _project):
+    for read in (redis_url, _project):
         try:
             read(role, env)
         except BadValue as error:

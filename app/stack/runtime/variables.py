@@ -122,7 +122,7 @@ VARS = {
         Var(
             "WEB_THREADS",
             "8",
-            "Threads of each; at most half hold a `wait`, a quarter an upload.",
+            "Threads of each; at most half hold a `wait` or a task for a restarted Redis, a quarter an upload.",
             "int",
             low=2,
             high=256,
@@ -207,6 +207,13 @@ VARS = {
         # Logs and the run folder.
         Var("LOG_LEVEL", "INFO", "Least severity that is logged.", choices=("DEBUG", "INFO", "WARNING", "ERROR")),
         Var("LOG_FORMAT", "json", "One JSON object a line, or text for people.", choices=("json", "console")),
+        Var(
+            "SECRETS_DIR",
+            "",
+            "Folder of the project's own secrets: a file STRIPE_KEY in it is the variable STRIPE_KEY of each role that "
+            "runs Django, and EMAIL_URL or EMAIL_PASSWORD may be such a file too. Empty is `secrets` in RUN_DIR.",
+            "path",
+        ),
         Var("RUN_DIR", "run", "Writable folder: heartbeats, SQLite.", "path"),
         Var(
             "STATIC_ROOT",
@@ -239,7 +246,7 @@ def example():
         f"# Each NAME_FILE is the path of a file that holds the secret. `make up` makes random ones for {made}.",
         "# A relative path counts from the project's folder.",
         "# Variables of your own may stand in `.env` too: every Django role has them in os.environ. A secret of yours",
-        "# is a file in a folder named `secrets`: with STRIPE_KEY_FILE=run/secrets/stripe_key, STRIPE_KEY is its text.",
+        "# is a file in SECRETS_DIR: the text of run/secrets/STRIPE_KEY is the variable STRIPE_KEY.",
         "# Made from app/stack/runtime/variables.py by `make env-example`.",
     ]
     for var in VARS.values():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stack.ops.secretfiles.acl import acl, cache_acl
 from stack.ops.secretfiles.files import aside, old, read, replace, write
+from stack.runtime.projectenv import is_variable
 
 # Each role has the same SECRET_KEY and a Redis password of its own.
 FILES = {
@@ -50,6 +51,7 @@ def make(folder: Path, own: Path | None = None) -> list[str]:
     made = []
     wanted = FILES if own is None else CONTAINER_FILES
     chosen = {} if own is None else _chosen(own)
+    first = not (folder / "web" / "secret_key").exists()
     # One by one: `parents` gives the mode to the last one only.
     for place in (folder.parent, folder, *(folder / service for service in wanted)):
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,13 +61,26 @@ def make(folder: Path, own: Path | None = None) -> list[str]:
         known = (read(ours[0]) if ours else None) or read(path) or _shared(folder, path.name)
         text = known or secrets.token_urlsafe(50)
         if text != read(path):
+            if not first and not path.exists() and path.name not in wanted[path.parent.name]:
+                # One of the project's own. Roles may run that were started without it, so its rotation has begun.
+                write(aside(path), "none")
             replace(path, text)
             made.append(name)
     write(folder / "redis" / "users.acl", acl(folder))
     if own is not None:
+        _forget(folder, chosen)
         write(folder / "cache" / "users.acl", cache_acl(folder))
         _hand_over(folder)
     return made
+
+
+def _forget(folder: Path, chosen: dict[str, Path]) -> None:
+    """Take away the project's secrets that the operator took out: each file of a variable's name is that variable."""
+    for role in DJANGO:
+        for path in (folder / role).iterdir():
+            name = path.name.removesuffix(".old")
+            if is_variable(name) and f"{role}/{name}" not in chosen:
+                path.unlink()
 
 
 def _chosen(own: Path) -> dict[str, Path]:
