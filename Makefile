@@ -6,6 +6,14 @@ VENV := .venv/bin
 # Variables of `.env` may also be given on the command line: make up WEB_BIND=127.0.0.1:9000
 MAKEFLAGS += --no-print-directory
 export
+# A command of Django's with a `$` in it is to arrive as it was typed.
+ifneq ($(origin ARGS),undefined)
+override ARGS := $(value ARGS)
+endif
+
+ifneq ($(filter-out supervisor compose k8s,$(TARGET)),)
+$(error TARGET=$(TARGET): it must be supervisor, which is the default, compose or k8s)
+endif
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-18s%s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,14 +38,22 @@ endif
 
 new-list:
 
+# Empty where an engine or a cluster is meant, also where the environment has a variable of this name.
+INSTALLED =
+LOOK =
 # TARGET=compose leads to docker/compose.mk, TARGET=k8s to k8s/cluster.mk; without it the verbs mean supervisord.
 ifeq ($(TARGET),compose)
 up: up-compose
 down: down-compose
+OPERATE = $(PYTHON) deploy/operate_compose.py
 else ifeq ($(TARGET),k8s)
 up: up-k8s
 down: down-k8s
+OPERATE = $(PYTHON) deploy/operate_cluster.py
 else
+OPERATE = $(VENV)/python deploy/operate_vm.py
+INSTALLED = .venv/.installed
+LOOK = test -f .venv/.installed || { echo "not up: make up" >&2; exit 1; };
 up: .venv/.installed ## start every role with a Redis of its own, prove one task, print the addresses
 	@$(VENV)/python deploy/vm.py up
 
@@ -45,11 +61,30 @@ down: .venv/.installed ## stop every role; queued tasks are kept
 	@$(VENV)/python deploy/vm.py down
 endif
 
-scale: .venv/.installed ## run several workers: make scale worker=3
+scale: $(INSTALLED) ## run several workers: make scale worker=3
+ifeq ($(TARGET),compose)
+	@echo "on compose: docker compose up -d --no-recreate --scale worker=$(or $(worker),3) --wait" >&2; exit 2
+else ifeq ($(TARGET),k8s)
+	@echo "on Kubernetes the number is in the overlay, as replicas; for a while: kubectl scale deployment/worker" >&2; exit 2
+else
 	@$(VENV)/python deploy/vm.py scale worker $(worker)
+endif
 
-schedules-reset: .venv/.installed ## undo run-time changes to the schedules of the settings
-	@cd app && ../$(VENV)/python manage.py schedules_reset
+status: ## each role: how many are ready of those wanted, and why one is not; exit code 1 if one is not
+	@$(LOOK) $(OPERATE) status
+
+logs: ## the end of the logs: make logs ROLE=worker [TAIL=100|all] [FOLLOW=1]
+	@$(LOOK) $(OPERATE) logs
+
+shell: $(INSTALLED) ## Django's shell in web, or with ROLE=worker there: make shell; echo 'print(1)' | make shell
+	@$(OPERATE) shell
+
+manage: $(INSTALLED) ## a command of manage.py in web, or in ROLE: make manage ARGS='createsuperuser'
+	@$(OPERATE) manage
+
+schedules-reset: override ARGS = schedules_reset
+schedules-reset: $(INSTALLED) ## undo run-time changes to the schedules of the settings
+	@$(OPERATE) manage
 
 .venv/.dev: .venv/.installed requirements/dev.txt requirements/windows.txt
 	@echo "installing the tools of the tests into .venv ..."
@@ -167,5 +202,5 @@ redis-users: .venv/.installed ## write k8s/base/users.acl from app/stack/broker/
 
 include docker/compose.mk k8s/cluster.mk
 
-.PHONY: anew new-list help up down scale schedules-reset test test-all test-slow test-django60 test-compose test-k8s e2e adoption chaos smoke check bench lock audit \
+.PHONY: anew new-list help up down scale status logs shell manage schedules-reset test test-all test-slow test-django60 test-compose test-k8s e2e adoption chaos smoke check bench lock audit \
   env-example redis-users

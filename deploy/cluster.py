@@ -7,78 +7,94 @@ python3 deploy/cluster.py rotate [key]    a new random value for one key of the 
 OVERLAY is the folder that is applied; the default is k8s.
 """
 
-import json
 import sys
 
 from checkout import Stop
+from cluster_down import down
 from cluster_secrets import own_keys, rotate
-from kube import OVERLAY, READY_WITHIN, kubectl, namespace
-
-OTHER = "" if OVERLAY == "k8s" else f" OVERLAY={OVERLAY}"  # as every verb has to be told
-# What a `down` takes away, in this order. Not among it: the namespace, the Secret and who makes it, the volumes.
-SCALERS = ("scaledobject", "triggerauthentication", "hpa")  # first, or they would start what was stopped
-WORKLOADS = ("deployment", "job")  # then these and their pods: a worker requeues its tasks in a Redis that answers
-REST = ("statefulset", "service", "configmap", "poddisruptionbudget", "networkpolicy", "ingress")
+from kube import (
+    OVERLAY,
+    READY_WITHIN,
+    WITH_OVERLAY,
+    a_pod,
+    is_ready,
+    kubectl,
+    meant,
+    objects,
+    of_role,
+    pods,
+    reference,
+    role_of,
+    secret_name,
+    space,
+    workloads,
+)
+from replicas import hand_over
 
 
 def up() -> None:
-    space = ("--namespace", namespace())
+    hand_over()
+    for job in workloads("Job"):
+        # A Job cannot be changed, and this one must run again where a key is missing. It writes all or nothing.
+        if role_of(job) == "make-secrets":
+            kubectl(*space(), "delete", reference(job), "--cascade=foreground", "--ignore-not-found")
     print(kubectl("apply", "-k", OVERLAY), end="")
-    for name in kubectl(*space, "get", "statefulset,deployment", "-o", "name").split():
+    for name in map(reference, workloads()):
         print(f"waiting for {name.partition('/')[2]} ...", flush=True)
         try:
-            kubectl(*space, "rollout", "status", name, f"--timeout={READY_WITHIN}s")
+            kubectl(*space(), "rollout", "status", name, f"--timeout={READY_WITHIN}s")
         except Stop as reason:
-            raise Stop(f"{reason}\n{story(space)}\nk8s/README.md: It does not start") from None
-    said = {}
+            raise Stop(f"{reason}\n{story()}\nk8s/README.md: It does not start") from None
+    said, web = {}, a_pod("web")
     for module in ("proof", "unserved", "web"):
         command = ("env", "PYTHONPATH=app", "python", "-m", f"stack.ops.{module}")
-        said[module] = kubectl(*space, "exec", "deployment/web", "-c", "app", "--", *command)
+        said[module] = kubectl(*space(), "exec", web, "-c", "app", "--", *command)
     print(said["proof"] + said["unserved"], end="")
-    text = " ".join(("kubectl", *space))
+    text = " ".join(("kubectl", *space()))
     print(f"""
-  page      {text} port-forward service/web 8000        http://127.0.0.1:8000{said["web"].strip()}
-  token     {text} get secret app-secrets -o jsonpath='{{.data.api_token}}' | base64 -d""")
-    if kubectl(*space, "get", "deployment", "flower", "--ignore-not-found"):
-        print(f"  Flower    {text} port-forward service/flower 5555     http://127.0.0.1:5555/   "
-              "user flower, secret flower_password")  # fmt: skip
-    print(f"  stop      make down TARGET=k8s{OTHER}\n")
+  page      {text} port-forward {service("web")} 8000        http://127.0.0.1:8000{said["web"].strip()}
+  token     {text} get secret {secret_name()} -o jsonpath='{{.data.api_token}}' | base64 -d""")
+    if of_role("flower"):
+        print(f"  Flower    {text} port-forward {service('flower')} 5555     http://127.0.0.1:5555/   "
+              "user flower, key flower_password of that Secret")  # fmt: skip
+    print(f"  next      make status {WITH_OVERLAY}   (logs, shell, manage)\n  stop      make down {WITH_OVERLAY}\n")
 
 
-def story(space: tuple[str, ...]) -> str:
+def service(role: str) -> str:
+    """The overlay's Service of a role; an overlay may give its name a prefix."""
+    for item in objects():
+        if item["kind"] == "Service" and item["spec"].get("selector", {}).get("app.kubernetes.io/name") == role:
+            return reference(item)
+    return f"service/{role}"
+
+
+def story() -> str:
     """What an operator would look at: the pods, the last events, the end of the log of each pod that is not ready."""
-    pods = json.loads(kubectl(*space, "get", "pods", "-o", "json"))["items"]
+    ours = [pod for each in pods().values() for pod in each]
+    names = [pod["metadata"]["name"] for pod in ours]
+    events = kubectl(*space(), "get", "events", "--sort-by=.lastTimestamp").splitlines()
+    # Of the pods, and of what makes them.
+    about = [*map(reference, workloads("Deployment", "StatefulSet", "Job")), *(f"pod/{name}" for name in names)]
     told = [
-        kubectl(*space, "get", "pods"),
-        *kubectl(*space, "get", "events", "--sort-by=.lastTimestamp").splitlines()[-15:],
+        kubectl(*space(), "get", "pods", *names) if names else "there are no pods",
+        *[line for line in events if any(name in line for name in about)][-15:],
     ]
-    for pod in pods:
-        states = pod["status"].get("containerStatuses", [{"ready": False}])
-        if pod["status"]["phase"] != "Succeeded" and not all(state["ready"] for state in states):
+    for pod in ours:
+        if pod["status"]["phase"] != "Succeeded" and not is_ready(pod):
             name = pod["metadata"]["name"]
             told.append(f"--- the end of {name}'s log")
             try:
                 logs = ("logs", name, "--all-containers", "--ignore-errors", "--prefix", "--tail=15")
-                told.append(kubectl(*space, *logs))
+                told.append(kubectl(*space(), *logs))
             except Stop as reason:  # a container that never started has none
                 told.append(str(reason).splitlines()[-1])
     return "\n".join(told)
 
 
-def down() -> None:
-    space = ("--namespace", namespace())
-    label = ("-l", "app.kubernetes.io/part-of=django-celery-stack")
-    has_keda = "keda.sh" in kubectl("api-versions")
-    scalers = [kind for kind in SCALERS if kind == "hpa" or has_keda]
-    for kinds in (scalers, WORKLOADS, REST):
-        # In the foreground: it returns when the pods are gone, not when nobody wants them any more.
-        done = kubectl(*space, "delete", ",".join(kinds), *label, "--cascade=foreground", "--ignore-not-found")
-        print(done, end="", flush=True)
-    print(f"the volumes and the Secret are kept: make up TARGET=k8s{OTHER} finds them again")
-
-
 def main() -> None:
     try:
+        if sys.argv[1:]:
+            print(meant(), file=sys.stderr, flush=True)
         match sys.argv[1:]:
             case ["up"]:
                 up()
@@ -87,7 +103,7 @@ def main() -> None:
             case ["rotate", key] if not key.startswith("-"):
                 rotate(key)
             case ["rotate"]:
-                print("\n".join(own_keys(("--namespace", namespace()))))
+                print("\n".join(own_keys()))
             case _:
                 sys.exit(__doc__)
     except Stop as reason:

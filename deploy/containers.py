@@ -28,6 +28,16 @@ def docker(*arguments: str, text: str | None = None) -> str:
     return done.stdout
 
 
+def needs_engine(why: str) -> None:
+    """Raises:
+    Stop: no engine answers. The text begins with `why`, and ends with the last line of what Docker said.
+    """
+    try:
+        docker("info")
+    except Stop as reason:
+        raise Stop(f"{why}: install Docker, or start it ({str(reason).splitlines()[-1]})") from None
+
+
 def containers(service: str, stopped: bool = False) -> list[str]:
     """Ids of the service's containers that run, or of all."""
     return docker("compose", "ps", *["-a"][: int(stopped)], "-q", service).split()

@@ -1,6 +1,7 @@
 """Put a new version of the image into a running compose stack: no request fails, no task is lost or repeated.
 
 python3 deploy/rollout.py               build, migrate, then workers, web, beat, Flower: `make deploy TARGET=compose`
+python3 deploy/rollout.py --pull        the same with the image that a registry has, in place of a build
 python3 deploy/rollout.py --rollback    back to the version before; migrations stay
 """
 
@@ -31,7 +32,7 @@ def reload_users() -> None:
             docker("exec", container, "sh", "-c", script.format(*words))
 
 
-def deploy(rollback: bool) -> None:
+def deploy(rollback: bool, pull: bool = False) -> None:
     begun, name = time.monotonic(), image_name()
     if not containers("web"):
         raise Stop("the stack does not run: docker compose up -d --build --wait")
@@ -39,7 +40,7 @@ def deploy(rollback: bool) -> None:
     # It loses its name now and its containers later; without another name any `docker image prune` would take it.
     docker("tag", old, f"{name}-replaced")
     try:
-        new = change(name, old, rollback)
+        new = change(name, old, rollback, pull)
     finally:
         with suppress(Stop):  # one that still has a container, and no other name, keeps this one
             docker("rmi", f"{name}-replaced")
@@ -49,16 +50,22 @@ def deploy(rollback: bool) -> None:
     say(f"{new[7:19]} runs everywhere after {time.monotonic() - begun:.0f} s")
 
 
-def change(name: str, old: str, rollback: bool) -> str:
+def change(name: str, old: str, rollback: bool, pull: bool) -> str:
     """Replace every role; the image that runs then.
 
     Raises:
         Stop: it went wrong, or was interrupted; the text says what runs and what to do.
     """
+    if pull:
+        say(f"pulling {name} ...")
+        try:
+            docker("pull", "--quiet", name)
+        except BaseException as error:  # the name is left to the registry: no old image gets it
+            raise Stop(f"{why(error)}\nNothing was changed.") from error
     try:
         if rollback:
             docker("tag", version_before(name, old), name)
-        else:
+        elif not pull:
             say("building ...")
             docker("compose", "build", "--quiet")
         new = image_id(name)
@@ -129,13 +136,13 @@ def replace_all(migrate: bool) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in ([], ["--rollback"]):
+    if sys.argv[1:] not in ([], ["--pull"], ["--rollback"]):
         sys.exit(__doc__)
     # A CI job that is cancelled cleans up as Ctrl-C does, and so does one whose shell runs it in the background.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
         with alone():
-            deploy(rollback="--rollback" in sys.argv)
+            deploy(rollback="--rollback" in sys.argv, pull="--pull" in sys.argv)
     except Stop as reason:
         sys.exit(str(reason))

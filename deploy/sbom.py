@@ -19,7 +19,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
 from checkout import PROJECT, Stop
-from containers import docker
+from containers import docker, needs_engine
 
 FOLDER = PROJECT / "dist" / "sbom"
 # Runs in the image, by a Python of whichever version that has.
@@ -40,22 +40,20 @@ if command -v python >/dev/null; then python -c "$1"; fi
 
 
 def built() -> list[str]:
-    """The names of the images that compose.yaml builds.
+    """The names of the images of compose.yaml that are built here.
 
     Raises:
-        Stop: no engine answers, or one of them is not there.
+        Stop: no engine answers, or none of them is there.
     """
-    try:
-        docker("info")
-    except Stop as reason:
-        last = str(reason).splitlines()[-1]
-        raise Stop(f"make sbom looks into the images: install Docker, or start it ({last})") from None
+    needs_engine("make sbom looks into the images")
     services = json.loads(docker("compose", "config", "--format", "json"))["services"].values()
     names = sorted({service["image"] for service in services if "build" in service})
-    for name in names:
-        if not docker("image", "ls", "--quiet", name).strip():
-            raise Stop(f"the image {name} is not built: make image, then make sbom")
-    return names
+    there = [name for name in names if docker("image", "ls", "--quiet", name).strip()]
+    if not there:
+        raise Stop(f"the image {names[-1]} is not built: make image, then make sbom")
+    for name in set(names) - set(there):
+        print(f"no bill of {name}, which is not built: make image TARGET=compose builds it")
+    return there
 
 
 def bill(image: str) -> str:

@@ -20,6 +20,7 @@ APART = (
     "test_files",
     "test_image",
     "test_own_secrets",
+    "test_push",
     "test_tls",
 )
 # Two stacks run side by side: each has its files, about half of the time.

@@ -56,4 +56,4 @@ def test_without_an_engine_or_an_image_the_bill_says_what_to_do(stack: Compose) 
     assert done.returncode != 0
     assert done.stderr.startswith("make sbom looks into the images: install Docker, or start it (")
     done = stack.run(*command, TAG="never-built")
-    assert "-proxy:never-built is not built: make image, then make sbom" in done.stderr
+    assert "the image django-celery-stack:never-built is not built: make image, then make sbom" in done.stderr

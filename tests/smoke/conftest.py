@@ -7,6 +7,7 @@ API_TOKEN or API_TOKEN_FILE names the token; without either it is asked of the r
 import base64
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -43,9 +44,15 @@ def of_compose() -> str:
 
 
 def of_k8s() -> str:
-    namespace = os.environ.get("NAMESPACE", "django-celery-stack")
-    path = ("-o", "jsonpath={.data.api_token}")
-    return base64.b64decode(output("kubectl", "-n", namespace, "get", "secret", "app-secrets", *path)).decode().strip()
+    # In the overlay's namespace, under the name that the overlay gives it; NAMESPACE= is for who has no overlay here.
+    code = "import kube; print(kube.namespace(), kube.secret_name())"
+    namespace, secret = output(sys.executable, "-c", f"import sys; sys.path.append('deploy'); {code}").split() or (
+        "",
+        "",
+    )
+    namespace = os.environ.get("NAMESPACE") or namespace
+    text = output("kubectl", "-n", namespace, "get", "secret", secret, "-o", "jsonpath={.data.api_token}")
+    return base64.b64decode(text).decode().strip()
 
 
 TOKENS = {"supervisor": of_supervisor, "compose": of_compose, "k8s": of_k8s}
