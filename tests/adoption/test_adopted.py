@@ -88,7 +88,7 @@ def killed(place: Adopted) -> dict[str, str]:
     They run again after VISIBILITY_TIMEOUT: other tests run meanwhile.
     """
     when = time.monotonic()  # another label for a second try
-    tasks = {place.nap(label, 6): label for label in [f"held {number} {when}" for number in range(6)]}
+    tasks = {place.nap(label, 15): label for label in [f"held {number} {when}" for number in range(6)]}
     for label in tasks.values():
         place.ran(label)
     assert not any(place.runs(f"{label} over") for label in tasks.values())
