@@ -102,9 +102,8 @@ def of_role(role: str) -> Object | None:
 
 def secret_name() -> str:
     """The Secret of the stack, which has the prefix of the overlay's names."""
-    volumes = (of_role("web") or {"spec": {"template": {"spec": {"volumes": ()}}}})["spec"]["template"]["spec"][
-        "volumes"
-    ]
+    web = of_role("web")
+    volumes = web["spec"]["template"]["spec"]["volumes"] if web else ()
     return next((each["secret"]["secretName"] for each in volumes if each["name"] == "secrets"), "app-secrets")
 
 

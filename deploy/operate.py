@@ -6,6 +6,7 @@ FOLLOW from the environment, where the Makefile puts them: no shell reads them o
 
 import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -133,6 +134,15 @@ def table(rows: Sequence[Row]) -> str:
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     said = [f"{name} is not ready: {why}" for row in rows for name, why in row.reasons.items()]
     return "\n".join([*text, *([""] if said else []), *said])
+
+
+def said_by_check(command: Sequence[str]) -> str:
+    """Why a role is not ready, by its own check, which `command` runs where the role is; empty where it is ready."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return "its check has not answered for 20 s"
+    return reason_of(done.stderr) if done.returncode else ""
 
 
 def reason_of(output: str) -> str:

@@ -24,7 +24,7 @@ from kube import (
     space,
     workloads,
 )
-from operate import Row, main, reason_of, unknown, youngest
+from operate import Row, main, said_by_check, unknown, youngest
 
 EVERY = 2  # seconds between two looks for pods that are new
 # What a pod waits for that is on its way; the reason is then in its conditions or its events.
@@ -129,12 +129,7 @@ def why_not(pod: Object) -> str:
     role = pod["metadata"]["labels"]["app.kubernetes.io/name"]
     if running(pod) and role in ROLES:
         check = ("-c", "app", "--", "python", "app/service.py", "check", role, "--ready")
-        command = ["kubectl", *space(), "exec", pod["metadata"]["name"], *check]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        except subprocess.TimeoutExpired:
-            return "its check has not answered for 20 s"
-        return reason_of(done.stderr) if done.returncode else ""
+        return said_by_check(["kubectl", *space(), "exec", pod["metadata"]["name"], *check])
     if is_ready(pod):
         return ""
     for state in states:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from checkout import PROJECT, Stop
 from containers import containers, docker
-from operate import Row, main, reason_of, unknown, youngest
+from operate import Row, main, said_by_check, unknown, youngest
 
 NOT_UP = "not up: make up TARGET=compose"
 SERVICE = "com.docker.compose.service"
@@ -123,12 +123,7 @@ def why_not(container: Container) -> str:
         return f"{state['Status']}, exit code {state['ExitCode']}"
     test = (container["Config"].get("Healthcheck") or {}).get("Test") or []
     if "app/service.py" in test:
-        command = ["docker", "exec", container["Id"], *test[1:]]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-        except subprocess.TimeoutExpired:
-            return "its check has not answered for 20 s"
-        return reason_of(done.stderr) if done.returncode else ""
+        return said_by_check(["docker", "exec", container["Id"], *test[1:]])
     health = state.get("Health") or {"Status": "healthy", "Log": []}
     if health["Status"] == "healthy":
         return ""
