@@ -40,14 +40,22 @@ def stack_on(node: str, request: pytest.FixtureRequest) -> Iterator[Kubernetes]:
         pytest.skip(why)
     target = Kubernetes(patches=pinned(node), WORKER_CONCURRENCY="4", VISIBILITY_TIMEOUT=str(VISIBILITY))
     target.patches.append(marked(target.namespace))
-    before = request.config.stash.get(STACK, None)
+    yield from brought_up(target, request)
+
+
+def brought_up(target: Kubernetes, request: pytest.FixtureRequest) -> Iterator[Kubernetes]:
+    """A stack that is up, and goes afterwards; meanwhile a test that fails shows its pods."""
+    stash = request.config.stash
+    before = stash.get(STACK, None)
     try:
         target.up()
-        request.config.stash[STACK] = target
+        stash[STACK] = target
         yield target
     finally:
         if before:
-            request.config.stash[STACK] = before
+            stash[STACK] = before
+        elif STACK in stash:
+            del stash[STACK]
         target.remove()
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.chaos.conftest import brought_up
 from tests.e2e.k8s import CHECKOUT, Kubernetes, cluster
-from tests.k8s.conftest import STACK
 from tests.verbs import Verbs
 from tests.waiting import wait_until
 
@@ -32,14 +32,7 @@ def four(request: pytest.FixtureRequest) -> Iterator[Kubernetes]:
     if why := cluster():
         pytest.skip(why)
     target = Kubernetes(patches=FOUR)
-    try:
-        target.up()
-        request.config.stash[STACK] = target
-        yield target
-    finally:
-        request.config.stash.setdefault(STACK, target)
-        del request.config.stash[STACK]
-        target.remove()
+    yield from brought_up(target, request)
 
 
 @contextmanager

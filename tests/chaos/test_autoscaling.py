@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.chaos.conftest import brought_up
 from tests.e2e.client import Client
 from tests.e2e.k8s import Kubernetes, cluster
-from tests.k8s.conftest import STACK
 from tests.traffic import Runs
 from tests.waiting import wait_until
 
@@ -29,14 +29,7 @@ def scaled(request: pytest.FixtureRequest) -> Iterator[Kubernetes]:
     target = Kubernetes(components=(component,), patches=quick(kind, path))
     if component == "autoscaling-keda" and "keda.sh" not in target.run("api-versions").stdout:
         pytest.skip("the cluster has no KEDA")
-    try:
-        target.up()
-        request.config.stash[STACK] = target
-        yield target
-    finally:
-        request.config.stash.setdefault(STACK, target)
-        del request.config.stash[STACK]
-        target.remove()
+    yield from brought_up(target, request)
 
 
 def workers(stack: Kubernetes) -> int:

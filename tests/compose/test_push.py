@@ -16,7 +16,7 @@ from tests.compose.registry import USER, Registry, registry
 from tests.e2e.client import Client
 from tests.e2e.compose import DOCKER, Compose
 from tests.e2e.supervisor import CHECKOUT, commit, copy_checkout
-from tests.machine import patience
+from tests.e2e.targets import ended
 
 SBOM = CHECKOUT / ".venv-scan/bin/python"
 
@@ -33,15 +33,7 @@ class Team:
         self.docker("login", "-u", USER[0], "-p", USER[1], place.address)
 
     def run(self, *command: str, **env: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.env | env,
-            capture_output=True,
-            text=True,
-            timeout=patience(600),
-            check=False,
-        )
+        return ended(command, self.root, self.env | env, 600)
 
     def image(self, *variables: str, tag: str = "", **env: str) -> str:
         """What `make image` says; an AssertionError where it fails."""

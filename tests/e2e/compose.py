@@ -17,8 +17,7 @@ import redis
 import requests
 
 from tests.e2e.supervisor import CHECKOUT, SHELL, copy_checkout, free_ports
-from tests.e2e.targets import refusals
-from tests.machine import patience
+from tests.e2e.targets import ended, refusals
 from tests.waiting import wait_until
 
 DOCKER = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "BUILDX_CONFIG")
@@ -114,15 +113,7 @@ class Compose:
 
     def run(self, *command: str, timeout: float = 300, **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the target's folder, as its operator would."""
-        return subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.env | env,
-            capture_output=True,
-            text=True,
-            timeout=patience(timeout),
-            check=False,
-        )
+        return ended(command, self.root, self.env | env, timeout)
 
     def popen(self, *command: str) -> subprocess.Popen[str]:
         """Start such a command, to be talked to."""

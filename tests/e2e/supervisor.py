@@ -17,8 +17,7 @@ import psutil
 import redis
 from supervisor.xmlrpc import SupervisorTransport
 
-from tests.e2e.targets import refusals
-from tests.machine import patience
+from tests.e2e.targets import ended, refusals
 from tests.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -146,15 +145,7 @@ class Supervisor:
 
     def run(self, command: list[str], **env: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the target's folder, as its operator would."""
-        return subprocess.run(
-            command,
-            cwd=self.root,
-            env=self.env | env,
-            capture_output=True,
-            text=True,
-            timeout=patience(150),
-            check=False,
-        )
+        return ended(command, self.root, self.env | env, 150)
 
     def make(self, *arguments: str) -> str:
         """`make` with these arguments; its output, or an AssertionError with it."""

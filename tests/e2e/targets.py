@@ -1,7 +1,12 @@
 """What the end-to-end tests may do to a running stack; each runtime is one class with these names."""
 
+import subprocess
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
+
+from tests.machine import patience
 
 
 class Target(Protocol):
@@ -58,6 +63,21 @@ class Operated(Target, Protocol):
 
     def manage(self, *arguments: str) -> str:
         """The output of manage.py with the rights of the web role."""
+
+
+def ended(
+    command: Sequence[str], folder: Path, env: dict[str, str], seconds: float
+) -> subprocess.CompletedProcess[str]:
+    """A command as the operator of a stack's folder would run it, once it has ended."""
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=patience(seconds),
+        check=False,
+    )
 
 
 def refusals(admin: Any) -> list[str]:

@@ -65,6 +65,16 @@ class Redis:
         self.client: Any = redis.Redis(port=self.port, password=PASSWORD, decode_responses=True, socket_timeout=5)
         wait_until(self._answers, 10)
 
+    def known(self, folder: Path) -> dict[str, str]:
+        """What a process of the product needs beside a role: where this Redis is, and a folder to run in."""
+        return {
+            "REDIS_URL": f"redis://default@127.0.0.1:{self.port}/0",
+            "REDIS_PASSWORD": PASSWORD,
+            "SECRET_KEY": "k" * 50,
+            "RUN_DIR": str(folder),
+            "LOG_LEVEL": "ERROR",
+        }
+
     def _answers(self) -> bool:
         try:
             return bool(self.client.ping())
@@ -158,13 +168,7 @@ def send(redis_server: Redis, tmp_path: Path) -> Iterator[Callable[..., str]]:
 
     One process of the product sends all of a test: its start takes most of a second of CPU.
     """
-    env = os.environ | {
-        "REDIS_URL": f"redis://default@127.0.0.1:{redis_server.port}/0",
-        "REDIS_PASSWORD": PASSWORD,
-        "SECRET_KEY": "k" * 50,
-        "RUN_DIR": str(tmp_path),
-        "LOG_LEVEL": "ERROR",
-    }
+    env = os.environ | redis_server.known(tmp_path)
     pipe = subprocess.PIPE
     command = [sys.executable, "-W", "ignore", "-c", SENDER]
     with Process(command, cwd=PROJECT / "app", env=env, stdin=pipe, stdout=pipe, text=True) as sender:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.machine import patience
-from tests.roles.conftest import PASSWORD, PROJECT, Redis, Role
+from tests.roles.conftest import PROJECT, Redis, Role
 from tests.roles.postgres import Postgres
 from tests.waiting import wait_until
 
@@ -31,15 +31,8 @@ class Ledger:
             "DATABASE_URL": "",
             "LEDGER_PORT": str(database.port),
         } | variables
-        self.env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")} | {
-            "REDIS_URL": f"redis://default@127.0.0.1:{server.port}/0",
-            "REDIS_PASSWORD": PASSWORD,
-            "RUN_DIR": str(folder),
-            "SECRET_KEY": "k" * 50,
-            "LOG_LEVEL": "ERROR",
-            "PYTHONPATH": str(PROJECT / "app"),
-            **self.variables,
-        }
+        shell = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+        self.env = shell | server.known(folder) | {"PYTHONPATH": str(PROJECT / "app")} | self.variables
 
     def start(self, role: str, **variables: str) -> Role:
         return self._start(role, **self.variables | variables)

@@ -26,15 +26,8 @@ class Stranger:
 
     def __init__(self, server: Redis, start: Callable[..., Role], folder: Path, **variables: str):
         self.redis, self._start, self.variables = server.client, start, PLACE | variables
-        self.env = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")} | {
-            "REDIS_URL": f"redis://default@127.0.0.1:{server.port}/0",
-            "REDIS_PASSWORD": PASSWORD,
-            "RUN_DIR": str(folder),
-            "SECRET_KEY": "k" * 50,
-            "LOG_LEVEL": "ERROR",
-            "PYTHONPATH": str(PROJECT / "app"),
-            **self.variables,
-        }
+        shell = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+        self.env = shell | server.known(folder) | {"PYTHONPATH": str(PROJECT / "app")} | self.variables
 
     def worker(self, pool: str = "prefork") -> Role:
         return self._start("worker", WORKER_POOL=pool, **self.variables).wait_ready()

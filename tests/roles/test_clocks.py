@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.machine import patience
-from tests.roles.conftest import PASSWORD, PROJECT, Redis
+from tests.roles.conftest import PROJECT, Redis
 
 PACES = ("ten-minutes", "*/10 * * * *")
 
@@ -42,16 +42,8 @@ def night(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     zone, start, offsets = request.param
     folder: Path = tmp_path_factory.mktemp("night")
     server = Redis(folder)
-    env = os.environ | {
-        "TIME_ZONE": zone,
-        "SERVICE_ROLE": "beat",
-        "REDIS_URL": f"redis://default@127.0.0.1:{server.port}/0",
-        "REDIS_PASSWORD": PASSWORD,
-        "SECRET_KEY": "k" * 50,
-        "RUN_DIR": str(folder),
-        "LOG_LEVEL": "ERROR",
-        "PYTHONPATH": str(PROJECT / "app"),
-    }
+    place = {"TIME_ZONE": zone, "SERVICE_ROLE": "beat", "PYTHONPATH": str(PROJECT / "app")}
+    env = os.environ | server.known(folder) | place
     command = [sys.executable, str(PROJECT / "tests/roles/modules/night.py"), start, "7"]
     try:
         seen = json.loads(subprocess.check_output(command, env=env, text=True, timeout=patience(200)))
